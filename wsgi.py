@@ -1,0 +1,5 @@
+"""For any WSGI server: `wsgi:app`."""
+
+from webapp import create_app
+
+app = create_app()
