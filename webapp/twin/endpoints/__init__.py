@@ -1,0 +1,5 @@
+"""What each endpoint does: one function a row of the endpoint table (deck-api.md 2.1)."""
+
+from . import credentials, definitions, events, runs, sessions, tokens
+
+__all__ = ["credentials", "definitions", "events", "runs", "sessions", "tokens"]
