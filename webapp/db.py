@@ -1,0 +1,164 @@
+"""The database: one handle, two column types, and the one way to write."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, Connection, DateTime, Dialect, Engine, MetaData, Update, event, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+BUSY_MS = 2_000
+"""How long to wait for whoever writes. Deck waits five seconds for us, so that is all there is."""
+
+LOOK_MS = 20
+"""How often to look whether another process has stopped writing."""
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+
+
+db = SQLAlchemy(model_class=Base)
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite forgets time zones, so it is given back the one it had."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Moment = Annotated[datetime, mapped_column(UTCDateTime)]
+Json = Annotated[Any, mapped_column(JSON)]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+_one_writer = threading.Lock()
+"""SQLite has one writer at a time. Waiting for it here lets other greenlets go on; waiting inside SQLite would not."""
+
+
+@contextmanager
+def writing(*person_ids: int) -> Iterator[None]:
+    """A short write transaction: commits at the end, rolls back on an error.
+
+    What was read before is read again inside, so a decision made here is made on the truth. Decisions about what
+    belongs to a person name that person: they are made one after the other, in whatever process. SQLite has one
+    writer anyway; elsewhere the person's row is locked, in the order of their ids so that nobody waits in a circle.
+    Nothing slow belongs here, above all no call to Deck.
+    """
+    is_sqlite, until = db.engine.dialect.name == "sqlite", time.monotonic() + BUSY_MS / 1_000
+    if is_sqlite and not _one_writer.acquire(timeout=BUSY_MS / 1_000):
+        raise busy()
+    try:
+        db.session.rollback()
+        db.session.connection(execution_options={"writes": True, "until": until})
+        if person_ids and not is_sqlite:
+            lock = text("SELECT id FROM person WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+            db.session.execute(lock, {"ids": sorted(set(person_ids))})
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        if is_sqlite:
+            _one_writer.release()
+
+
+def busy() -> OperationalError:
+    """What SQLite says when somebody else writes for too long."""
+    return OperationalError("BEGIN IMMEDIATE", None, TimeoutError("database is locked"))
+
+
+def changed_one(statement: Update) -> bool:
+    """Run a guarded UPDATE; whether it found its row. The race between two writers is settled in its WHERE."""
+    done = db.session.execute(statement.execution_options(synchronize_session=False))
+    db.session.expire_all()
+    return bool(getattr(done, "rowcount", 0) == 1)
+
+
+def init_app(app: Flask) -> None:
+    db.init_app(app)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            tune_sqlite(db.engine)
+
+
+def tune_sqlite(engine: Engine) -> None:
+    """Durable, honest about who writes, and what is deleted is overwritten (`secure_delete`).
+
+    WAL lets readers go on beside the writer; `synchronous=FULL` puts a commit on disk before we answer for it.
+    A reader that turns writer fails at once with BUSY_SNAPSHOT whatever the timeout, so transactions that
+    write say so first (`writing`) and begin IMMEDIATE; all others are read-only, and SQLite holds us to it.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves
+        settings = "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"
+        for pragma in (*settings, f"busy_timeout={BUSY_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        writes = bool(options.get("writes"))
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        if writes:
+            begin_to_write(connection, options.get("until", 0.0))
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def begin_to_write(connection: Connection, until: float) -> None:
+    """Wait for other processes outside SQLite: inside it no other greenlet of ours would go on."""
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() >= until:
+                    raise OperationalError("BEGIN IMMEDIATE", None, error) from None
+            time.sleep(LOOK_MS / 1_000)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={BUSY_MS}")

@@ -1,0 +1,49 @@
+"""What has to be done again and again: one row each, so that many processes do it once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import String, or_, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..db import Json, Model, Moment, db, now
+
+LEASE = timedelta(minutes=2)
+
+
+class Chore(Model):
+    """Names: see `webapp.worker`."""
+
+    __tablename__ = "chore"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    due_at: Mapped[Moment] = mapped_column(default=now)
+    lease_until: Mapped[Moment | None]
+    done_at: Mapped[Moment | None]
+    """When it last went well."""
+    problem: Mapped[str] = mapped_column(String(200), default="")
+    """What an operator should know, in words; empty when all is well."""
+    state: Mapped[Json] = mapped_column(default=dict)
+    """What the next time has to know."""
+
+    @classmethod
+    def claim(cls, name: str) -> Chore | None:
+        """The chore if it is due and nobody is at it. Inside `writing()`."""
+        query = select(Chore).where(Chore.name == name, Chore.due_at <= now())
+        query = query.where(or_(Chore.lease_until.is_(None), Chore.lease_until <= now()))
+        chore: Chore | None = db.session.scalar(query.with_for_update(skip_locked=True))
+        if chore is not None:
+            chore.lease_until = now() + LEASE
+        return chore
+
+    @classmethod
+    def soon(cls, name: str) -> None:
+        """Do it now; one that was never done is due in any case. Inside `writing()`."""
+        db.session.execute(update(Chore).where(Chore.name == name).values(due_at=now()))
+
+    def done(self, *, again_in: timedelta, problem: str = "", failed: bool = False) -> None:
+        """Inside `writing()`."""
+        self.lease_until, self.due_at, self.problem = None, now() + again_in, problem
+        if not failed:
+            self.done_at = now()

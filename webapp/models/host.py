@@ -1,0 +1,64 @@
+"""A company whose people connect accounts through us, and the keys of its server."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import ForeignKey, String, false, select
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+
+from ..db import Json, Model, Moment, db, now
+from .browser_session import hashed
+from .refs import Ref
+
+
+class Host(Model):
+    """What an operator has agreed with a company. Lists are exact: nothing in them is a pattern."""
+
+    __tablename__ = "host"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ref: Mapped[Ref]
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    """What people are told: who is asking."""
+    is_test: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """May use plain http on this machine."""
+    origins: Mapped[Json] = mapped_column(default=list)
+    """Where its pages come from, as browsers write it: ``https://shop.example``."""
+    return_urls: Mapped[Json] = mapped_column(default=list)
+    """Where people may be sent back to."""
+    sources: Mapped[Json | None]
+    """Slugs of the sources it may offer; null for all."""
+    created_at: Mapped[Moment] = mapped_column(default=now)
+    paused_at: Mapped[Moment | None]
+
+    keys: Mapped[list[HostKey]] = relationship(back_populates="host")
+
+    @classmethod
+    def by_key(cls, key: str) -> Host | None:
+        """Whose secret key this is, while it is valid."""
+        query = select(HostKey).filter_by(key_hash=hashed(key), revoked_at=None).options(joinedload(HostKey.host))
+        found = db.session.scalar(query)
+        return found.host if found and found.host.paused_at is None else None
+
+
+class HostKey(Model):
+    """A secret key of a host's server: only its hash is kept, and its end so that people can tell keys apart."""
+
+    __tablename__ = "host_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    ending: Mapped[str] = mapped_column(String(4))
+    created_at: Mapped[Moment] = mapped_column(default=now)
+    revoked_at: Mapped[Moment | None]
+
+    host: Mapped[Host] = relationship(back_populates="keys")
+
+    @classmethod
+    def issue(cls, host: Host) -> str:
+        """A new key for *host*: told once, then nobody can read it again. Inside `writing()`."""
+        key = f"sk_{'test' if host.is_test else 'live'}_{secrets.token_urlsafe(32)}"
+        db.session.add(cls(host=host, key_hash=hashed(key), ending=key[-4:]))
+        return key

@@ -1,0 +1,107 @@
+"""A host's side of a connect session: who may open it, until when, and what the host learns."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from sqlalchemy import ForeignKey, String, select, update
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+
+from ..db import Json, Model, Moment, changed_one, db, now
+from .browser_session import hashed
+from .connect_session import ConnectSession
+from .host import Host
+from .news import host_events
+from .refs import Ref
+
+START_WITHIN = timedelta(minutes=30)
+LONGEST_LINK = timedelta(days=21)
+EXCHANGE_WITHIN = timedelta(minutes=30)
+
+
+class Invitation(Model):
+    """One use: whoever opens it first is the person it was made for."""
+
+    __tablename__ = "invitation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ref: Mapped[Ref]
+    connect_session_id: Mapped[int] = mapped_column(ForeignKey("connect_session.id", ondelete="CASCADE"), unique=True)
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), index=True)
+    form: Mapped[str | None] = mapped_column(String(300), unique=True)
+    """The host's Idempotency-Key, after the host's own id: a repeated request meets itself here."""
+    request_digest: Mapped[str] = mapped_column(String(64), default="")
+    """What that request asked for: the same key with another request is a mistake."""
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[Moment]
+    opened_at: Mapped[Moment | None]
+    return_url: Mapped[str] = mapped_column(String(2000), default="")
+    state: Mapped[str] = mapped_column(String(500), default="")
+    tags: Mapped[Json] = mapped_column(default=dict)
+    public_token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """Of what the host's page was handed when it had worked; the host's server exchanges it, once."""
+    public_token_until: Mapped[Moment | None]
+    exchanged_at: Mapped[Moment | None]
+    created_at: Mapped[Moment] = mapped_column(default=now)
+
+    host: Mapped[Host] = relationship()
+    connect_session: Mapped[ConnectSession] = relationship()
+
+    @property
+    def is_expired(self) -> bool:
+        return self.opened_at is None and now() > self.expires_at
+
+    @classmethod
+    def by_ref(cls, ref: str, host: Host) -> Invitation | None:
+        """Looked up through its host: another company's is nobody's."""
+        query = select(Invitation).filter_by(ref=ref, host_id=host.id)
+        return db.session.scalar(query.options(joinedload(Invitation.connect_session)))
+
+    @classmethod
+    def by_token(cls, token: str) -> Invitation | None:
+        query = select(Invitation).filter_by(token_hash=hashed(token))
+        return db.session.scalar(query.options(joinedload(Invitation.connect_session), joinedload(Invitation.host)))
+
+    @classmethod
+    def of_visit(cls, session: ConnectSession) -> Invitation | None:
+        query = select(Invitation).filter_by(connect_session_id=session.id).options(joinedload(Invitation.host))
+        return db.session.scalar(query)
+
+    @classmethod
+    def by_public_token(cls, token: str, host: Host) -> Invitation | None:
+        query = select(Invitation).filter_by(public_token_hash=hashed(token), host_id=host.id)
+        return db.session.scalar(query.options(joinedload(Invitation.connect_session)))
+
+    def new_token(self) -> str:
+        """The secret that opens it. Only its hash is kept."""
+        token = f"ct_{'test' if self.host.is_test else 'live'}_{secrets.token_urlsafe(32)}"
+        self.token_hash = hashed(token)
+        return token
+
+    def open(self) -> bool:
+        """Use it up: of two who try, one wins. The visit begins now. Inside `writing()`."""
+        unused = (Invitation.id == self.id, Invitation.opened_at.is_(None), Invitation.expires_at > now())
+        if not changed_one(update(Invitation).where(*unused).values(opened_at=now())):
+            return False
+        self.connect_session.created_at = now()
+        host_events().note(self.connect_session, "OPEN")
+        return True
+
+    def new_public_token(self) -> str | None:
+        """Handed to the host's page; replaces one nobody exchanged, None once one was. Inside `writing()`."""
+        token = f"pt_{'test' if self.host.is_test else 'live'}_{secrets.token_urlsafe(32)}"
+        values = {"public_token_hash": hashed(token), "public_token_until": now() + EXCHANGE_WITHIN}
+        free = (Invitation.id == self.id, Invitation.exchanged_at.is_(None))
+        return token if changed_one(update(Invitation).where(*free).values(**values)) else None
+
+    def exchange(self) -> bool:
+        """Use the public token up: of two who try, one wins. Inside `writing()`."""
+        free = (Invitation.id == self.id, Invitation.exchanged_at.is_(None), Invitation.public_token_until > now())
+        return changed_one(update(Invitation).where(*free).values(exchanged_at=now()))
+
+    def expire(self) -> None:
+        """Nobody opens it any more, and whoever is in it is out. Inside `writing()`."""
+        self.expires_at = now()
+        if self.connect_session.ended_at is None:
+            self.connect_session.end()

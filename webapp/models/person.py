@@ -1,0 +1,81 @@
+"""Somebody who links accounts."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import argon2
+from sqlalchemy import ForeignKey, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ..db import Model, Moment, db, now
+
+if TYPE_CHECKING:
+    from .host import Host
+
+HASHER = argon2.PasswordHasher()
+_hashing = threading.BoundedSemaphore(2)
+"""A hash takes 64 MiB and a core for a moment: so many at once and no more."""
+
+NOBODY = HASHER.hash("nobody has this password")
+"""Checked when the email is unknown, so that both answers take as long."""
+
+
+class Person(Model):
+    """Somebody with an account here has an email and a password; somebody a host sends has the host's name for them."""
+
+    __tablename__ = "person"
+    __table_args__ = (UniqueConstraint("host_id", "client_user_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str | None] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(200))
+    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"))
+    client_user_id: Mapped[str | None] = mapped_column(String(200))
+    """The host's own id of its user."""
+
+    host: Mapped[Host | None] = relationship()
+    created_at: Mapped[Moment] = mapped_column(default=now)
+    closing_at: Mapped[Moment | None] = mapped_column(index=True)
+    """When they asked to be forgotten: nobody signs in any more, and everything of theirs is being deleted."""
+
+    @classmethod
+    def by_email(cls, email: str) -> Person | None:
+        return db.session.scalar(select(Person).filter_by(email=same_email(email)))
+
+    @classmethod
+    def sent_by(cls, host_id: int, client_user_id: str) -> Person:
+        """A host's user, known from before or new. Inside `writing()`."""
+        found = db.session.scalar(select(Person).filter_by(host_id=host_id, client_user_id=client_user_id))
+        if found is None:
+            found = cls(host_id=host_id, client_user_id=client_user_id)
+            db.session.add(found)
+            db.session.flush()
+        return found
+
+    @classmethod
+    def sign_up(cls, email: str, password: str) -> Person:
+        """A new account. Call it outside a write transaction: hashing takes a moment."""
+        return cls(email=same_email(email), password_hash=hash_password(password))
+
+    @classmethod
+    def with_password(cls, email: str, password: str) -> Person | None:
+        """Whoever has this email and this password. Takes as long for a stranger as for a wrong password."""
+        person = cls.by_email(email)
+        with _hashing:
+            try:
+                HASHER.verify((person and person.password_hash) or NOBODY, password)
+            except argon2.exceptions.VerificationError:
+                return None
+        return person
+
+
+def hash_password(password: str) -> str:
+    with _hashing:
+        return HASHER.hash(password)
+
+
+def same_email(email: str) -> str:
+    """The form in which two spellings of one address meet."""
+    return email.strip().casefold()

@@ -1,0 +1,36 @@
+"""Names for rows that may be shown: unguessable, and no authority by themselves."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from sqlalchemy import Dialect, String
+from sqlalchemy.orm import mapped_column
+from sqlalchemy.types import TypeDecorator
+
+LETTERS = "ABCDEFGHJKLMNPQRSTVWXYZ"
+
+
+def new_ref() -> str:
+    """Names a row in addresses, such as ``kR3vQ0sZp1xw8A2c``."""
+    return secrets.token_urlsafe(12)
+
+
+def new_support_code() -> str:
+    """What a person reads out to support, such as ``KX-4417``."""
+    return "".join(secrets.choice(LETTERS) for _ in range(2)) + f"-{secrets.randbelow(10_000):04d}"
+
+
+class RefText(TypeDecorator[str]):
+    """Text from addresses: PostgreSQL refuses even to look for a NUL, SQLite looks and finds nothing. So do we."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.replace("\0", "\ufffd") if value else value
+
+
+Ref = Annotated[str, mapped_column(RefText(16), unique=True, default=new_ref)]
+DeckId = Annotated[str, mapped_column(String(255))]
