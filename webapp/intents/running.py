@@ -1,0 +1,123 @@
+"""Starting a run and stopping it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from ..bus import WORK
+from ..current import bus, deck, vault
+from ..db import db, now, writing
+from ..deck import DeckRefused
+from ..models import ConnectSession, Intent, Run
+from ..refresh import announce, take
+from .attempts import attempt, carries_out, in_time, looks_up, refused, run_of
+
+SKEW = timedelta(minutes=10)
+"""How far Deck's clock and ours may be apart."""
+
+
+def start_run(session: ConnectSession, *, input: Mapping[str, Any] | None, form: str) -> None:
+    """Run the session's task with its credential. Deck may be busy: then the worker keeps trying."""
+    with writing(session.person_id):
+        connection = session.connection
+        if Intent.by_form(form) or connection is None or Run.open_at([connection]):
+            return  # a double click, or another tab: one run at a time
+        run = Run(connect_session=session, connection=connection, source=connection.source, task=session.task)
+        intent = Intent(kind="run.start", connection=connection, run=run, form=form)
+        db.session.add_all([run, intent])
+        db.session.flush()
+        if input is not None:
+            intent.sealed_input = vault().seal(dict(input), place=intent.input_place)
+    attempt(intent)
+    announce(run)
+
+
+@carries_out("run.start")
+def _start(intent: Intent) -> None:
+    run, connection, owner = run_of(intent), intent.connection, intent.owner
+    input = vault().open(intent.sealed_input, place=intent.input_place) if intent.sealed_input else None
+    task_id, credential_id, key = run.task.deck_id or "", connection.deck_id or "", intent.key
+    in_time(intent)
+    db.session.rollback()
+    try:
+        told = deck().run_task(task_id, credential_id=credential_id, input=input, key=key)
+    except DeckRefused as error:
+        with writing(owner):
+            if intent.state == "pending":
+                refused(intent, error)
+                run.fail_here(error.type or "request", error.code or "refused")
+    else:
+        with writing(owner):
+            run.adopt(told.id)
+            take(run, told)
+            intent.settle("done")
+        if run.is_stopping:
+            stop_run(run)
+    announce(run)
+
+
+@looks_up("run.start")
+def _find(intent: Intent) -> None:
+    """Nobody ever heard whether it began, and it must not be sent again: it is in Deck's list, or nobody knows."""
+    run, owner, credential_id = run_of(intent), intent.owner, intent.connection.deck_id or ""
+    since = intent.created_at - SKEW
+    db.session.rollback()
+    listed = list(deck().runs(credential_id=credential_id, created_after=since)) if credential_id else []
+    with writing(owner):
+        ours = {known.deck_id for known in Run.known_as([told.id for told in listed])}
+        found = next((told for told in reversed(listed) if told.id not in ours), None)  # newest first: ours is oldest
+        if intent.state != "pending":
+            return
+        if found is not None:
+            run.adopt(found.id)
+            intent.settle("done", error="found in the list")
+        else:
+            intent.settle("lost")
+            run.fail_here("task", "task_result_unknown")
+            run.result = "unknown"
+    announce(run)
+
+
+def stop_run(run: Run, *, at_once: bool = True) -> None:
+    """Cancel at Deck, unless *at_once* by the worker. One that Deck has not taken yet is cancelled once it has."""
+    with writing(run.owner):
+        if run.is_over:
+            return
+        run.is_stopping = True
+        run.touch()
+        if run.deck_id is None:
+            return
+        intent = Intent(kind="run.cancel", connection=run.connection, run=run)
+        if not at_once:
+            intent.due_at = now()
+        db.session.add(intent)
+    attempt(intent) if at_once else bus().ring(WORK)
+
+
+@carries_out("run.cancel")
+def _stop(intent: Intent) -> None:
+    run, owner = run_of(intent), intent.owner
+    deck_id, key = run.deck_id or "", intent.key
+    in_time(intent)
+    db.session.rollback()
+    try:
+        told = deck().cancel_run(deck_id, key=key)
+    except DeckRefused as error:  # over already, most likely: a look will tell
+        with writing(owner):
+            refused(intent, error)
+            run.news()
+    else:
+        with writing(owner):
+            take(run, told)
+            intent.settle("done")
+    announce(run)
+
+
+@looks_up("run.cancel")
+def _stopped_long_ago(intent: Intent) -> None:
+    """No run lives for a day: a look tells how it ended."""
+    with writing(intent.owner):
+        run_of(intent).news()
+        intent.settle("lost")

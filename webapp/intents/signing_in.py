@@ -1,0 +1,140 @@
+"""Giving a sign-in to Deck's vault, and finding out what became of it when nobody answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ..bus import WORK, visit_topic
+from ..current import bus, deck
+from ..db import db, writing
+from ..deck import Credential, DeckError, DeckRefused, NotFound
+from ..host_events import note
+from ..models import Connection, ConnectSession, Intent
+from ..models.connection import masked
+from .attempts import carries_out, in_time, put_off, refused
+from .disconnecting import disconnect
+
+
+class MustTypeAgain(Exception):
+    """What was typed may or may not have arrived, and we keep no copy of it."""
+
+
+def hand_over_sign_in(
+    session: ConnectSession, *, username: str, password: str, source_fields: Mapping[str, str], form: str
+) -> None:
+    """Give a sign-in to Deck's vault. The password is an argument and nothing else.
+
+    Raises `DeckRefused` when Deck does not take it, `MustTypeAgain` when nobody can tell whether it did.
+    """
+    owner = session.person_id
+    with writing(owner):
+        if Intent.by_form(form) or Intent.is_signing_in(session.connection):
+            return  # a double click, or another tab: the first one is at it, or done
+        session.touch()
+        connection = session.connection
+        if connection is None:
+            assert session.source_id is not None
+            connection = Connection(person_id=session.person_id, source_id=session.source_id)
+            session.connection = connection
+        kind = "credential.change" if connection.deck_id else "credential.store"
+        intent = Intent(kind=kind, connection=connection, form=form)
+        db.session.add_all([connection, intent])
+        note(session, "SUBMIT_CREDENTIALS")
+    key, deck_id, source_id = intent.key, connection.deck_id, connection.source.deck_id or ""
+    sign_in = {"username": username, "password": password, "source_fields": source_fields}
+    try:
+        in_time(intent)
+        db.session.rollback()  # hold no transaction while Deck thinks
+        if deck_id:
+            told = deck().update_credential(deck_id, key=key, **sign_in)  # type: ignore[arg-type]
+        else:
+            told = deck().create_credential(source_id=source_id, external_id=key, key=key, **sign_in)  # type: ignore[arg-type]
+    except DeckRefused as error:
+        with writing(owner):
+            refused(intent, error)
+            session.touch()
+        raise
+    except DeckError as error:
+        found = None if deck_id else _look_up(source_id, key)
+        if found is None:
+            with writing(owner):
+                _nobody_knows(intent, error)
+                session.touch()
+            raise MustTypeAgain from error
+        told = found
+    with writing(owner):
+        is_late = intent.state != "pending"  # this process slept, and another one gave the sign-in up
+        if is_late and kind == "credential.store" and connection.deck_id != told.id:
+            intent.reopen("credential.forget")
+        else:
+            is_late = False
+            connection.deck_id = told.id
+            connection.become("unverified")
+            connection.username_hint = masked(username)
+            intent.settle("done")
+            session.sign_in_taken()
+    if is_late:
+        bus().ring(WORK)
+        raise MustTypeAgain
+    forget_if_left(session)
+
+
+def _nobody_knows(intent: Intent, error: DeckError) -> None:
+    if intent.kind == "credential.change":
+        intent.settle("lost", error=error.code or type(error).__name__, request_id=error.request_id)
+    else:  # it may turn up yet, and nobody would know of it
+        intent.kind = "credential.forget"
+        put_off(intent, error)
+
+
+def _look_up(source_id: str, key: str) -> Credential | None:
+    try:
+        return deck().find_credential(source_id=source_id, external_id=key)
+    except DeckError:
+        return None
+
+
+@carries_out("credential.store", "credential.change")
+def _find(intent: Intent) -> None:
+    """A sign-in whose request died: it is at Deck, or it has to be typed again."""
+    owner, found = intent.owner, None
+    if intent.kind == "credential.store":
+        source_id, key = intent.connection.source.deck_id or "", intent.key
+        db.session.rollback()
+        found = deck().find_credential(source_id=source_id, external_id=key)
+    with writing(owner):
+        if intent.state != "pending":
+            return
+        watched = ConnectSession.about(intent.connection)
+        for session in watched:
+            session.touch() if found is None else session.sign_in_taken()
+        if found is None:
+            intent.settle("lost", error="died")
+        else:
+            intent.connection.deck_id = found.id
+            intent.connection.become(found.status)
+            intent.connection.username_hint = masked(found.username)
+            intent.settle("done")
+    for session in watched:
+        bus().ring(visit_topic(session.ref))
+        forget_if_left(session)
+
+
+def forget_if_left(session: ConnectSession) -> None:
+    """Somebody said "not now" while their sign-in was on its way: it is not kept."""
+    if session.ended_at is not None and session.purpose == "connect" and session.connection is not None:
+        disconnect(session.connection)
+
+
+@carries_out("credential.forget")
+def _forget(intent: Intent) -> None:
+    """A sign-in that was typed again because nobody could tell whether it arrived. If it did, it is not kept."""
+    owner, source_id, key = intent.owner, intent.connection.source.deck_id or "", intent.key
+    db.session.rollback()
+    found = deck().find_credential(source_id=source_id, external_id=key)
+    if found is not None:
+        with suppress(NotFound):
+            deck().delete_credential(found.id, key=f"{key}-forget")
+    with writing(owner):
+        intent.settle("lost", error="" if found is None else "forgotten")

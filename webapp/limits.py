@@ -1,0 +1,101 @@
+"""How often somebody may try something, counted for all processes when there is a Redis."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from werkzeug.exceptions import TooManyRequests
+
+from . import logs
+
+SIGN_IN_PER_ACCOUNT = parse("10/15minutes")
+SIGN_IN_PER_ADDRESS = parse("60/15minutes")
+SIGN_UP_PER_ADDRESS = parse("20/hour")
+SECRETS_PER_PERSON = parse("30/15minutes")
+"""Sign-ins and answers somebody sends to websites through us: nobody should stuff credentials with our help."""
+RUNS_PER_PERSON = parse("30/15minutes")
+"""Each costs the operator money."""
+API_PER_HOST = parse("600/minute")
+API_TRIES_PER_ADDRESS = parse("60/15minutes")
+"""Calls without a valid key."""
+VISITS_PER_PERSON = parse("60/hour")
+
+TRY_REDIS_AGAIN = 5.0
+ALONE_SHARE = 3
+"""Without its Redis a process cannot see the others: it takes a third of what all of them may."""
+
+log = logging.getLogger("gangway.limits")
+
+
+class Window:
+    """A moving window. In Redis when there is one; in this process without it, or as long as it is away."""
+
+    def __init__(self, redis_url: str = "") -> None:
+        self._alone = MovingWindowRateLimiter(MemoryStorage())
+        self._shared: MovingWindowRateLimiter | None = None
+        self._away_until = 0.0
+        if redis_url:
+            self._shared = MovingWindowRateLimiter(_redis(redis_url))
+
+    def hit(self, item: RateLimitItem, *who: str) -> bool:
+        """Count one; False when that was one too many."""
+        if shared := self._reachable():
+            try:
+                return shared.hit(item, *who)
+            except StorageError as error:
+                self._lost(error)
+        return self._alone.hit(self._own(item), *who)
+
+    def left(self, item: RateLimitItem, *who: str) -> int:
+        return self._stats(item, *who)[1]
+
+    def wait(self, item: RateLimitItem, *who: str) -> float:
+        """Seconds until there is room for one more."""
+        return max(0.05, self._stats(item, *who)[0] - time.time())
+
+    def _stats(self, item: RateLimitItem, *who: str) -> tuple[float, int]:
+        if shared := self._reachable():
+            try:
+                return tuple(shared.get_window_stats(item, *who))  # type: ignore[return-value]
+            except StorageError as error:
+                self._lost(error)
+        return tuple(self._alone.get_window_stats(self._own(item), *who))  # type: ignore[return-value]
+
+    def _own(self, item: RateLimitItem) -> RateLimitItem:
+        if self._shared is None:
+            return item
+        return type(item)(max(1, item.amount // ALONE_SHARE), item.multiples, namespace=item.namespace)
+
+    def _reachable(self) -> MovingWindowRateLimiter | None:
+        return self._shared if time.monotonic() >= self._away_until else None
+
+    def _lost(self, error: StorageError) -> None:
+        self._away_until = time.monotonic() + TRY_REDIS_AGAIN
+        log.warning("redis is away, counting in this process: %s", type(error.storage_error).__name__)
+
+
+def _redis(url: str) -> RedisStorage:
+    """Quick to give up: whoever counts has somebody waiting."""
+    return RedisStorage(url, wrap_exceptions=True, socket_timeout=0.5, socket_connect_timeout=0.5)
+
+
+class Limits:
+    """What people may do how often."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+
+    def allows(self, limit: RateLimitItem, *who: str) -> bool:
+        """Count one try by *who*; False when that was one too many."""
+        return self._window.hit(limit, *who)
+
+    def count(self, limit: RateLimitItem, *who: str) -> None:
+        """Count one try by *who*; 429 with a Retry-After in seconds when that was one too many."""
+        if not self.allows(limit, *who):
+            logs.event("excess_rate_limit_exceeded", limit=str(limit))
+            raise TooManyRequests(retry_after=max(1, round(self._window.wait(limit, *who))))
