@@ -1,0 +1,96 @@
+"""Gangway: the connect flow for Deck v2. `create_app` is all the wiring, on one page.
+
+Its imports are inside, so that `webapp.twin` can be used without the web app.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .config import Config
+
+
+def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
+    """The WSGI app; settings come from the environment unless given. `BadSetting` when they cannot work.
+
+    *serves* is all, web or webhooks: Deck's door may be a process of its own, which nothing else can make slow.
+    """
+    from flask import Flask
+    from flask_migrate import Migrate
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from . import (
+        account,
+        assets,
+        connect,
+        connections,
+        db,
+        errors,
+        frame,
+        headers,
+        host_news,
+        invited,
+        live,
+        pages,
+        webhooks,
+    )
+    from .budget import Budget
+    from .bus import bus_for
+    from .config import Config
+    from .current import Parts
+    from .deck import DeckClient, Signatures
+    from .limits import Limits, Window
+    from .ops import health, watching
+    from .vault import Vault
+
+    config = config or Config.from_env(os.environ)
+    for chatty in ("httpx", "httpcore"):  # they log addresses with their queries
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    app = Flask(__name__, template_folder=assets.shipped("templates"), static_folder=assets.shipped("static"))
+    app.config.update(
+        SECRET_KEY=config.secret_key,
+        SQLALCHEMY_DATABASE_URI=config.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "hide_parameters": True,
+            "pool_pre_ping": not config.database_url.startswith("sqlite"),
+        },
+        SESSION_COOKIE_NAME="__Host-gangway" if config.secure else "gangway",
+        SESSION_COOKIE_SECURE=config.secure,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SEND_FILE_MAX_AGE_DEFAULT=0,
+        MAX_CONTENT_LENGTH=256_000,
+        MAX_FORM_PARTS=100,
+        TRUSTED_HOSTS=[config.host.partition(":")[0]],
+    )
+    window = Window(config.redis_url)
+    budget = Budget(window)
+    app.url_map.merge_slashes = False  # a redirect would count as a failed webhook
+    app.extensions["gangway"] = Parts(
+        config=config,
+        deck=DeckClient(api_key=config.deck_api_key, base_url=config.deck_base_url, gate=budget),
+        signatures=Signatures(config.deck_webhook_secrets),
+        bus=bus_for(config),
+        vault=Vault(config.vault_keys),
+        limits=Limits(window),
+        budget=budget,
+    )
+    db.init_app(app)
+    Migrate(app, db.db, directory=assets.shipped("migrations"))
+    account.login_manager.init_app(app)
+    for room in (watching, errors, headers, assets, pages, health):
+        room.init_app(app)
+    doors = {
+        "web": (account.bp, connect.bp, connections.bp, live.bp, invited.bp, frame.bp, host_news.bp),
+        "webhooks": (webhooks.bp,),
+    }
+    for blueprint in sum(doors.values(), ()) if serves == "all" else doors[serves]:
+        app.register_blueprint(blueprint)
+    if config.proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxy_hops, x_proto=config.proxy_hops)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,1 @@
+"""What operators look at: health, figures, the port that shows them, and the doctor."""
