@@ -1,0 +1,96 @@
+"""Companies whose people connect accounts: their servers, their webhook receivers, and somebody they send."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from flask import Flask
+from standardwebhooks import Webhook
+
+from tests.test_hosts import Server
+from webapp.db import db, writing
+from webapp.models import Endpoint, Host, HostKey
+
+
+def founded(app: Flask, name: str = "Tidepool Savings", **more: Any) -> Server:
+    """A company the operator has agreed with; its server has a key."""
+    with app.app_context(), writing():
+        host = Host(name=name, **{"return_urls": [], "origins": [], "is_test": True, **more})
+        db.session.add(host)
+        db.session.flush()
+        key = HostKey.issue(host)
+    return Server(app, key)
+
+
+def listens(app: Flask, url: str, name: str = "Tidepool Savings") -> str:
+    """The operator sets up the company's webhook; its secret."""
+    with app.app_context(), writing():
+        host = db.session.query(Host).filter_by(name=name).one()
+        return Endpoint.set_up(host, url, app.extensions["gangway"].vault)
+
+
+class Receiver:
+    """A company's web server on loopback: answers as told, 204 otherwise, and keeps what it got."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.answers: deque[int | Callable[[BaseHTTPRequestHandler], None]] = deque()
+        self.came = threading.Semaphore(0)
+        self.closing = threading.Event()
+        """For answers that take their time."""
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                receiver.came.release()
+                answer = receiver.answers.popleft() if receiver.answers else 204
+                if not isinstance(answer, int):
+                    answer(self)
+                    self.close_connection = True
+                    return
+                self.send_response(answer)
+                self.send_header("Content-Length", "0")
+                if answer == 302:
+                    self.send_header("Location", f"{receiver.url}/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks"
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.got]
+
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.told]
+
+    def verified(self, secret: str) -> list[dict[str, Any]]:
+        """Everything that came, checked as a company would."""
+        return [Webhook(secret).verify(body, headers) for headers, body in self.got]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    receiver = Receiver()
+    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.closing.set()
+        receiver.server.shutdown()
+        thread.join()
+        receiver.server.server_close()

@@ -1,0 +1,78 @@
+"""The door for people a host sends us: a link that works once, then the same flow as for everybody, and back again."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import login_user
+
+from .account import MAX_BODY, end_session, signed_in_only
+from .connect import session_or_404
+from .db import db, writing
+from .hosts import status_of
+from .models import BrowserSession, Invitation, Run
+from .public_ids import public_id
+
+bp = Blueprint("invited", __name__)
+
+
+@bp.before_request
+def small_bodies_only() -> None:
+    request.max_content_length = MAX_BODY
+
+
+@bp.get("/go/<token>")
+def arrive(token: str) -> ResponseReturnValue:
+    """Looking does not use the link up: mail programs look at links before people do."""
+    return render_template("invited/arrive.html", invitation=usable(token), token=token)
+
+
+@bp.post("/go/<token>")
+def enter(token: str) -> ResponseReturnValue:
+    """Use the link up. Whoever was signed in here is not any more: this visit is somebody a host vouches for."""
+    invitation = usable(token)
+    session = invitation.connect_session
+    with writing(session.person_id):
+        if not invitation.open():
+            abort(410)
+        browser = BrowserSession.start(session.person)
+        browser.visit_id = session.id
+        key = browser.token
+        db.session.add(browser)
+    end_session()
+    browser.token = key
+    login_user(browser)
+    return redirect(url_for("connect.show", ref=session.ref), 303)
+
+
+@bp.post("/connect/<ref>/back")
+def back(ref: str) -> ResponseReturnValue:
+    """To where the host wants people back, with what it needs to ask us how it went. No secret is in the address."""
+    if refusal := signed_in_only():
+        return refusal
+    session = session_or_404(ref)
+    invitation = Invitation.of_visit(session)
+    if invitation is None or not invitation.return_url:
+        abort(404)
+    run = Run.latest_of(session) if session.connection_id else None
+    answer = {"session_id": public_id("cs", invitation.ref), "status": status_of(invitation, run)}
+    with writing(session.person_id):
+        if session.ended_at is None:
+            session.end()
+    if invitation.state:
+        answer["state"] = invitation.state
+    parts = urlsplit(invitation.return_url)
+    query = "&".join(filter(None, [parts.query, urlencode(answer)]))
+    return redirect(urlunsplit(parts._replace(query=query)), 303)
+
+
+def usable(token: str) -> Invitation:
+    """What the link is for; 410 once it was used, has run out or was revoked, 404 when it never was one."""
+    invitation = Invitation.by_token(token)
+    if invitation is None:
+        abort(404)
+    if invitation.opened_at is not None or invitation.is_expired or invitation.host.paused_at is not None:
+        abort(410)
+    return invitation
