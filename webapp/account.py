@@ -1,0 +1,212 @@
+"""A person's account with us: sign up, sign in, sign out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user, login_user, logout_user
+from sqlalchemy.exc import IntegrityError
+
+from . import logs
+from .bus import person_topic
+from .closing import close_account
+from .current import bus, limits
+from .db import db, now, writing
+from .deck.reading import clean_text
+from .forms import SignUp, reveal
+from .limits import SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS, SIGN_UP_PER_ADDRESS
+from .models import BrowserSession, Connection, ConnectSession, Person
+from .models.person import same_email
+
+MAX_BODY = 16_000
+VISIT_ROOMS = {"connect", "live", "invited", "frame"}
+"""Where somebody may be who came for one visit."""
+FRAME_KEY = "Gangway-Session"
+"""The header in which a frame on a host's page says whose visit it shows."""
+
+BEING_DELETED = (
+    "The account with this address is being deleted. When that is done, usually within minutes, "
+    "you can create a new one."
+)
+
+bp = Blueprint("account", __name__)
+
+
+class Doorkeeper(LoginManager):  # type: ignore[misc]
+    """Flask-Login without its remember-me cookie: we never give one out, and a forged one makes it raise.
+
+    A request with a frame's key is signed in by that alone: a cookie that came along is not looked at.
+    """
+
+    def _load_user(self) -> None:
+        if FRAME_KEY in request.headers:
+            self._update_request_context_with_user(BrowserSession.by_frame_key(request.headers[FRAME_KEY]))
+        else:
+            super()._load_user()
+
+    def _load_user_from_remember_cookie(self, cookie: str) -> None:
+        return None
+
+
+login_manager = Doorkeeper()
+login_manager.user_loader(BrowserSession.by_token)
+
+
+@bp.before_request
+def small_bodies_only() -> None:
+    request.max_content_length = MAX_BODY
+
+
+def signed_in_only() -> ResponseReturnValue | None:
+    """Everybody else goes to the sign-in page, and comes back to where they wanted to be."""
+    if current_user.is_authenticated:
+        g.actor = person_id()  # for the log: whatever is committed later, this is known
+        return None if current_user.visit_id is None or request.blueprint in VISIT_ROOMS else keep_to_the_visit()
+    if request.method != "GET" or FRAME_KEY in request.headers:
+        logs.event("authz_fail")
+        abort(401)
+    return redirect(url_for("account.sign_in", next=request.path))
+
+
+def keep_to_the_visit() -> ResponseReturnValue:
+    """Somebody a host sent us is here for one visit; the rest of the house is not theirs."""
+    visit = db.session.get_one(ConnectSession, current_user.visit_id)
+    return redirect(url_for("connect.show", ref=visit.ref), 303)
+
+
+def person_id() -> int:
+    return int(current_user.person_id)
+
+
+# --- in and out ------------------------------------------------------------------------------------------------
+
+
+@bp.get("/")
+def home() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(url_for("connections.index"))
+    return render_template("account/home.html")
+
+
+@bp.get("/sign-up")
+def sign_up() -> ResponseReturnValue:
+    return render_template("account/sign_up.html", form=SignUp())
+
+
+@bp.post("/sign-up")
+def submit_sign_up() -> ResponseReturnValue:
+    form = SignUp.read(request.form)
+    if form.errors:
+        return render_template("account/sign_up.html", form=form), 422
+    limits().count(SIGN_UP_PER_ADDRESS, address())
+    person = Person.sign_up(form.email, reveal(form.password))
+    try:
+        with writing():
+            db.session.add(person)
+    except IntegrityError:
+        there = Person.by_email(form.email)
+        is_closing = there is not None and there.closing_at is not None
+        form.errors["email"] = (
+            BEING_DELETED if is_closing else "There is an account with this address. Sign in instead."
+        )
+        return render_template("account/sign_up.html", form=form), 422
+    return let_in(person)
+
+
+@bp.get("/sign-in")
+def sign_in() -> ResponseReturnValue:
+    return render_template("account/sign_in.html", email="", next=request.args.get("next", ""))
+
+
+@bp.post("/sign-in")
+def submit_sign_in() -> ResponseReturnValue:
+    """The same answer, in the same time, for a wrong password and for nobody we know."""
+    email, password = clean_text(request.form.get("email"), longest=254), request.form.get("password", "")
+    limits().count(SIGN_IN_PER_ADDRESS, address())
+    limits().count(SIGN_IN_PER_ACCOUNT, same_email(email))
+    person = Person.with_password(email, password) if len(password) <= 1_024 else None
+    if person is None:
+        logs.event("authn_login_fail")
+        wanted = request.form.get("next", "")
+        return render_template("account/sign_in.html", email=email, next=wanted, refused=True), 401
+    return let_in(person)
+
+
+@bp.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """Ends the session on the server: a copied cookie opens nothing any more, and open streams end."""
+    end_session()
+    logout_user()
+    response = redirect(url_for("account.home"), 303)
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+def let_in(person: Person) -> ResponseReturnValue:
+    """A new session with a new id; one that came with the request is never adopted, and is over."""
+    with writing(person.id):
+        session = BrowserSession.start(person)
+        token = session.token
+        is_closing = person.closing_at is not None
+        if not is_closing:
+            db.session.add(session)
+    if is_closing:
+        return render_template("account/sign_in.html", email="", next="", notice=BEING_DELETED), 403
+    end_session()
+    session.token = token
+    login_user(session)
+    logs.event("authn_login_success")
+    return redirect(safe_path(request.form.get("next", "")) or url_for("connections.index"), 303)
+
+
+# --- leaving for good ------------------------------------------------------------------------------------------
+
+
+@bp.get("/account/delete")
+def confirm_delete() -> ResponseReturnValue:
+    return signed_in_only() or delete_page()
+
+
+@bp.post("/account/delete")
+def submit_delete() -> ResponseReturnValue:
+    """Whoever finds an open browser must not be able to do this, so it asks for the password."""
+    if answer := signed_in_only():
+        return answer
+    person, password = current_user.person, request.form.get("password", "")
+    limits().count(SIGN_IN_PER_ACCOUNT, person.email)
+    if len(password) > 1_024 or Person.with_password(person.email, password) is None:
+        return delete_page(error="This is not your password here. Please try again."), 422
+    close_account(person.id)
+    logout_user()
+    response = redirect(url_for("account.goodbye"), 303)
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+@bp.get("/account/deleted")
+def goodbye() -> ResponseReturnValue:
+    return render_template("account/goodbye.html")
+
+
+def delete_page(error: str = "") -> str:
+    return render_template("account/delete.html", connections=Connection.of(person_id()), error=error)
+
+
+def end_session() -> None:
+    """Whoever is signed in here is not any more."""
+    if not current_user.is_authenticated:
+        return
+    person = person_id()
+    with writing(person):
+        db.session.get_one(BrowserSession, current_user.id).ended_at = now()
+    bus().ring(person_topic(person))
+
+
+def safe_path(path: str) -> str:
+    """*path* if it leads to a page of ours, "" otherwise."""
+    is_ours = path.startswith(("/connect/", "/connections")) and not path.startswith("//")
+    return path if is_ours and path.isascii() and path.isprintable() and "\\" not in path else ""
+
+
+def address() -> str:
+    return request.remote_addr or ""

@@ -1,0 +1,1 @@
+"""The demo: fictional websites, fictional people, and everything served in one process."""

@@ -1,0 +1,114 @@
+"""`gangway demo`: sets the stage in a throw-away folder, serves it, and says where to click."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from flask_migrate import upgrade
+
+from .. import create_app, logs
+from ..catalog import read_catalog
+from ..config import Config
+from ..db import db, now, writing
+from ..intents import hand_over_sign_in, start_run
+from ..models import ConnectSession, Person, Source, Task
+from ..serving import start_beside
+from ..sync import sync
+from ..worker import Worker
+from . import cast
+
+EMAIL, PASSWORD = "robin@sample.example", "gangway demo robin"
+
+Stop = Callable[[], None]
+
+
+def run(port: int, *, world: Any, serve_app: Callable[[Any, int], Stop], serve_twin: Callable[..., Stop]) -> Stop:
+    """Serve the whole product on *port* and its Deck on the next one; the returned function ends it all."""
+    folder = Path(tempfile.mkdtemp(prefix="gangway-demo-"))
+    app = create_app(settings(folder, port, api_key=world.api_key))
+    logs.start("text", level=logging.WARNING, fd=2)  # where to click should stay in sight
+    cast.furnish(world)
+    stops: list[Stop] = [lambda: shutil.rmtree(folder, ignore_errors=True)]
+    try:
+        stops.append(serve_twin(world, port + 1, realtime=False))
+        stops.append(serve_app(app, port))
+        set_the_stage(app, world)
+        stops.append(start_beside(app))
+    except BaseException:
+        stop_all(stops)
+        raise
+    tell(port, folder)
+    return lambda: stop_all(stops)
+
+
+def stop_all(stops: list[Stop]) -> None:
+    for stop in reversed(stops):
+        stop()
+
+
+def settings(folder: Path, port: int, *, api_key: str) -> Config:
+    """Fresh secrets each time: nothing of a demo outlives it."""
+    return Config(
+        secret_key=secrets.token_urlsafe(32),
+        vault_keys=(("demo", os.urandom(32)),),
+        public_url=f"http://127.0.0.1:{port}",
+        deck_api_key=api_key,
+        deck_webhook_secrets=("whsec_" + base64.b64encode(os.urandom(32)).decode(),),
+        deck_base_url=f"http://127.0.0.1:{port + 1}/v2",
+        database_url=f"sqlite:///{folder / 'demo.sqlite3'}",
+        catalog=cast.CATALOG,
+        operator_name="Harbourlight Budget",
+    )
+
+
+def set_the_stage(app: Flask, world: Any) -> None:
+    """Migrate, sync, and let Robin have connected two accounts already: by the product's own doing."""
+    with app.app_context():
+        upgrade()
+        sync(read_catalog(cast.CATALOG), lambda step: None)
+        person = Person.sign_up(EMAIL, PASSWORD)
+        with writing():
+            db.session.add(person)
+        connect(person.id, "northlight-power", "robin@sample.example", "bright-light-7")
+        connect(person.id, "stillwater-trust", "robin", "runs-deep-6")
+    worker = Worker(app)
+    with world.lock:
+        world.pass_time(world.clock.now + world.clock.span("run_settle") * 20)
+        world.clock.mode = "realtime"
+    worker.step()
+
+
+def connect(person_id: int, slug: str, username: str, password: str) -> None:
+    """One visit to the flow, without a browser."""
+    with writing():
+        source, task = Source.by_slug(slug), Task.first()
+        session = ConnectSession(person_id=person_id, source=source, task=task, consented_at=now())
+        db.session.add(session)
+    hand_over_sign_in(session, username=username, password=password, source_fields={}, form=session.ref)
+    start_run(session, input=None, form=f"{session.ref}.r")
+
+
+def tell(port: int, folder: Path) -> None:
+    """Where to click, and which sign-in shows what."""
+    rows = []
+    names = {source.url.split("/")[2]: source.name for source in read_catalog(cast.CATALOG).sources}
+    for site in cast.sites():
+        person = site["people"][0]
+        rows.append((names[site["host"]], person["username"], person["password"], site["shows"]))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    click.echo(f"\n  Gangway is on  http://127.0.0.1:{port}   (its Deck on port {port + 1})\n")
+    click.echo(f"  Sign in as  {EMAIL}  with  {PASSWORD}  or create an account. Then connect:\n")
+    for row in rows:
+        columns = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
+        click.echo(f"  {columns}  {row[3]}")
+    click.echo(f"\n  Any other password is refused. All data is in {folder} and goes when you press Ctrl-C.\n")

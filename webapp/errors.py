@@ -1,0 +1,107 @@
+"""Every failure is one plain page: what happened, what to do, and a reference support can look up."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import suppress
+
+from flask import Flask, render_template, request
+from flask.typing import ResponseReturnValue
+from markupsafe import escape
+from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
+from werkzeug.exceptions import HTTPException, SecurityError
+
+from . import logs
+from .db import db
+from .deck import DeckError
+from .metrics import tally
+
+log = logging.getLogger("gangway")
+
+WORDS = {
+    400: ("We could not read that", "Go back, and try it once more."),
+    401: ("Sign in first", "Then you can go on."),
+    403: (
+        "That came from somewhere else",
+        "We only take forms from our own pages. Go back and try again.",
+    ),
+    404: ("There is nothing here", "The address may be old, or it was never one of yours."),
+    405: ("There is nothing here", "The address may be old, or it was never one of yours."),
+    409: ("That was already answered", "Go back to see where things stand."),
+    410: ("This link has been used or has run out", "Ask whoever sent it for a new one."),
+    413: ("That is too much at once", "Send less, and try again."),
+    429: ("Too many tries for now", "Wait a few minutes, then try again."),
+    502: ("We cannot reach our provider", "Nothing was lost. Try again in a minute."),
+    503: ("We are busy for a moment", "Nothing was lost. Try again in a minute."),
+}
+OTHERWISE = ("Something went wrong on our side", "Try again, and tell us the reference if it keeps happening.")
+
+BARE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p><p>{2}</p>'
+"""The page when the real one cannot be drawn: without a trusted Host it has no links, without a database no menu."""
+
+KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")
+
+NO_PAGE = {"webhooks", "health"}
+"""Blueprints that talk to programs: they get the status and nothing else."""
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(HTTPException, refuse)
+    app.register_error_handler(DeckError, blame_deck)
+    app.register_error_handler(DataError, blame_input)
+    app.register_error_handler(OperationalError, blame_database)
+    app.register_error_handler(NoConnection, blame_database)
+
+
+def refuse(error: HTTPException) -> ResponseReturnValue:
+    code = error.code or 500
+    if code >= 500:
+        reference = new_reference()
+        log.error("request failed reference=%s", reference)
+        return page(code, reference)
+    if code in (400, 413):
+        logs.event("input_validation_fail")
+    return *page(code), [(name, value) for name, value in error.get_headers() if name in KEPT_HEADERS]
+
+
+def blame_deck(error: DeckError) -> ResponseReturnValue:
+    reference = error.request_id or new_reference()
+    log.warning("deck: %s reference=%s", error, reference)
+    return page(502, reference)
+
+
+def blame_input(error: DataError) -> ResponseReturnValue:
+    """Text no column takes: PostgreSQL refuses what SQLite keeps, such as NUL."""
+    db.session.rollback()
+    logs.event("input_validation_fail")
+    return page(400)
+
+
+def blame_database(error: OperationalError | NoConnection) -> ResponseReturnValue:
+    """Locked, full, or all connections taken: whoever knocked should knock again, so never a 2xx."""
+    db.session.rollback()
+    reference = new_reference()
+    log.error("database: %s reference=%s", type(getattr(error, "orig", None) or error).__name__, reference)
+    return *page(503, reference), {"Retry-After": "2"}
+
+
+def page(code: int, reference: str = "") -> tuple[str, int]:
+    if request.blueprint in NO_PAGE:
+        return "", code
+    title, advice = WORDS.get(code, OTHERWISE)
+    if not isinstance(request.routing_exception, SecurityError):  # a Host that is not ours
+        try:
+            return render_template("error.html", title=title, advice=advice, reference=reference), code
+        except Exception as error:
+            log.error("no error page: %s reference=%s", type(error).__name__, reference)
+            with suppress(SQLAlchemyError):
+                db.session.rollback()
+    return BARE.format(title, advice, escape(reference)), code
+
+
+def new_reference() -> str:
+    """The name this request has in the log."""
+    now = tally.get()
+    return now.id if now and now.id else secrets.token_hex(5)

@@ -1,0 +1,156 @@
+"""What a connect session shows: its screen, decided by rows alone."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from .current import config, deck
+from .deck import DeckError
+from .deck.reading import clean_text
+from .facts import facts_of
+from .forms import SourceSignIn
+from .guard import Caution, caution
+from .models import ConnectSession, Intent, Run, Source
+from .outcomes import Outcome, outcome_of
+from .search import find_sources
+
+TITLES = {
+    "consent": "Connect {s}",
+    "pick": "Choose a source",
+    "sign_in": "Sign in to {s}",
+    "input": "One more thing",
+    "handing_over": "Connecting to {s}",
+    "progress": "Connecting to {s}",
+    "interaction": "{s} asks you something",
+    "paused": "{s}: a pause",
+    "down": "{s} is not working",
+    "expired": "This page waited too long",
+    "left": "Nothing was connected",
+}
+
+
+@dataclass
+class View:
+    """One screen of a connect session, and what its template needs."""
+
+    name: str
+    session: ConnectSession
+    run: Run | None = None
+    caution: Caution | None = None
+    filled: Any = None
+    """The form as it was typed, when it comes back with mistakes."""
+    notice: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        return self.session.version
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may change by itself."""
+        return self.name in ("handing_over", "progress", "interaction")
+
+    @property
+    def title(self) -> str:
+        """For the browser's tab."""
+        if self.name == "outcome":
+            return self.outcome.title
+        source = self.session.source.name if self.session.source else "an account"
+        return TITLES[self.name].format(s=source)
+
+    @property
+    def asker(self) -> str:
+        """Who wants to read the account: the operator, or the company that sent this person."""
+        host = self.session.person.host
+        return host.name if host else config().operator_name
+
+    @property
+    def outcome(self) -> Outcome:
+        assert self.run is not None
+        return outcome_of(self.run, self.asker)
+
+    @property
+    def facts(self) -> dict[str, Any] | None:
+        """What the page of the host that sent this person may learn of the screen; None for people of our own."""
+        return facts_of(self) if self.session.person.host_id else None
+
+    def render(self) -> str:
+        """The fragment: first paint and every push."""
+        return render_template("connect/_view.html", **self._context())
+
+    def page(self, status: int = 200) -> ResponseReturnValue:
+        return render_template("connect/session.html", **self._context()), status
+
+    def in_frame(self, **more: Any) -> str:
+        """The same as a page for a frame."""
+        return render_template("connect/frame.html", **self._context(), **more)
+
+    def _context(self) -> dict[str, Any]:
+        nonce, asker = secrets.token_urlsafe(16), self.asker
+        shown = {"view": self, "session": self.session, "run": self.run, "operator": asker}
+        return {**shown, "form_nonce": nonce, "client": asker, **self.more}
+
+
+def view_of(session: ConnectSession) -> View:
+    """Where a session stands. Everything is decided by rows, so a reload or a second tab sees the same."""
+    run = Run.latest_of(session) if session.connection_id else None
+    if session.ended_at is not None:
+        return View("left", session)
+    if Intent.is_signing_in(session.connection):
+        return View("handing_over", session)
+    if run is not None and not run.is_over:
+        return View("interaction" if is_asking(run) else "progress", session, run)
+    if run is not None and not has_typed_since(session, run):
+        if "auth_invalid" not in run.codes or run.prompts:
+            return View("outcome", session, run)
+        return View("expired", session) if session.is_expired else sign_in_view(session, run)
+    if session.is_expired:
+        return View("expired", session)
+    if session.consented_at is None:
+        return View("consent", session)
+    if session.source is None:
+        return View("pick", session, more=found("", session))
+    if session.signed_in_at is None:
+        return sign_in_view(session)
+    return View("input", session)
+
+
+def is_asking(run: Run) -> bool:
+    is_open = run.prompt is not None and run.prompt.state == "open"
+    return run.status == "interaction_required" and is_open and not run.is_stopping
+
+
+def has_typed_since(session: ConnectSession, run: Run) -> bool:
+    """Whether a new sign-in was taken after *run*, and waits for its own run."""
+    return session.signed_in_at is not None and run.ended_at is not None and session.signed_in_at > run.ended_at
+
+
+def sign_in_view(session: ConnectSession, run: Run | None = None) -> View:
+    """The sign-in form, or why there is none now. Its username is what Deck remembers, never what we kept."""
+    assert session.source is not None
+    careful = caution(session.person_id, session.source.id)
+    if careful.paused_until is not None:
+        return View("paused", session, run, careful)
+    if session.source.health == "down" and run is None:
+        return View("down", session)
+    return View("sign_in", session, run, careful, filled=SourceSignIn(username=remembered_username(session)))
+
+
+def remembered_username(session: ConnectSession) -> str:
+    if session.connection is None or session.connection.deck_id is None:
+        return ""
+    try:
+        return deck().get_credential(session.connection.deck_id).username
+    except DeckError:
+        return ""
+
+
+def found(query: str, session: ConnectSession) -> dict[str, Any]:
+    query = clean_text(query, longest=100)
+    return {"query": query, "sources": find_sources(query, Source.all_offered(session.sources))}
