@@ -1,0 +1,83 @@
+"""The stage of the browser tests: one real demo and one real Chromium per worker, a new person for every test."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.browser.demo import OUTPUT, Demo, running_demo
+from tests.browser.visitor import Visitor
+
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MISSING = "Chromium is not installed: apt-get install chromium"
+SCREENSHOTS = OUTPUT / "screenshots"
+
+Arrives = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The system's Chromium. Playwright's own download is never used."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("CI") == "true":
+        pytest.fail(MISSING, pytrace=False)
+    pytest.skip(MISSING)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    expect.set_options(timeout=25_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def demo(chromium_path: str, worker_id: str) -> Iterator[Demo]:
+    """Everything at once. When all stories are told, what people typed must be nowhere in it."""
+    with running_demo(worker_id) as demo:
+        yield demo
+        assert demo.kept_secrets() == []
+
+
+@pytest.fixture
+def arrives(demo: Demo, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Arrives]:
+    """`arrives()` is a stranger with a browser of their own; when the story ends we look at how it went for them."""
+    visitors: list[Visitor] = []
+
+    def arrive(**looks: Any) -> Visitor:
+        visitors.append(Visitor(demo, browser, **looks))
+        return visitors[-1]
+
+    yield arrive
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^\w-]+", "-", request.node.name.removeprefix("test_"))
+    pages = [page for visitor in visitors for page in visitor.context.pages]
+    for number, page in enumerate(pages, start=1):
+        page.screenshot(path=SCREENSHOTS / f"{name}{f'-{number}' if number > 1 else ''}.png", full_page=True)
+    assert [complaint for visitor in visitors for complaint in visitor.leaves()] == []
+
+
+@pytest.fixture
+def robin(arrives: Arrives) -> Visitor:
+    """Somebody with an account, signed in."""
+    visitor = arrives()
+    visitor.has_an_account()
+    return visitor

@@ -1,0 +1,488 @@
+"""The flow on a company's page, in a real browser and across origins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.browser.demo import Demo
+from tests.browser.embedding import Shop, Shopper, a_shop
+
+pytestmark = pytest.mark.browser
+
+Comes = Callable[..., Shopper]
+
+
+@pytest.fixture(scope="module")
+def shop(demo: Demo) -> Iterator[Shop]:
+    with a_shop(demo, "Tidepool Savings") as shop:
+        yield shop
+
+
+@pytest.fixture
+def comes(shop: Shop, browser: Browser) -> Iterator[Comes]:
+    """`comes("/path")` is somebody new on the company's page; when the story ends we look at how it went."""
+    everybody: list[Shopper] = []
+
+    def one(path: str = "/", **looks: Any) -> Shopper:
+        everybody.append(Shopper(shop, browser, path, **looks))
+        return everybody[-1]
+
+    yield one
+    cookies = [cookie for kim in everybody for cookie in kim.context.cookies()]
+    sent = [url for kim in everybody for url in kim.cookies_sent]
+    assert [complaint for kim in everybody for complaint in kim.leaves()] == []
+    assert (cookies, sent) == ([], [])
+
+
+@pytest.fixture
+def kim(comes: Comes) -> Shopper:
+    return comes()
+
+
+# --- the way it is meant -----------------------------------------------------------------------------------------
+
+
+def test_kim_connects_a_bank_and_the_company_is_told_once(kim: Shopper, shop: Shop) -> None:
+    kim.page.focus("#first")
+    before = kim.asks("history.length")
+    invited = shop.invites()
+    kim.opens_the_flow(token=invited["connect_token"])
+    kim.goes_to_the_code()
+    kim.types_a_secret("6-digit code", "739104")
+    kim.presses("Send code")
+    kim.sees("That code did not work")
+    kim.types_a_secret("6-digit code", "246810")
+    kim.presses("Send code")
+    public_token, metadata = kim.was_told("success")
+    assert metadata["session_id"] == invited["session_id"]
+    assert metadata["source"] == {"source_id": "maple-and-main", "name": "Maple & Main Bank"}
+    assert kim.asks("handler.state") == "done"
+    kim.presses_and_is_gone("Back to Tidepool Savings")
+    kim.was_told("CLOSE")
+
+    kim.is_back_on_the_page()
+    assert kim.asks("document.activeElement.id") == "first"
+    assert kim.asks("history.length") == before
+    heard = kim.heard()
+    stable = [name for name in heard if name not in ("TRANSITION_VIEW", "STATUS_CHANGED", "load")]
+    assert stable == [
+        *("OPEN", "SELECT_SOURCE", "SUBMIT_CREDENTIALS", "MFA_REQUIRED", "SUBMIT_MFA", "MFA_REQUIRED", "SUBMIT_MFA"),
+        *("HANDOFF", "success", "CLOSE"),
+    ]
+    assert heard.index("HANDOFF") < heard.index("success") < heard.index("CLOSE")
+    numbered = [more[0] for _, *more in kim.told() if more and isinstance(more[0], dict) and "event_id" in more[0]]
+    assert [m["seq"] for m in numbered] == sorted({m["seq"] for m in numbered})
+    assert len({m["event_id"] for m in numbered}) == len(numbered) > 8
+    for secret in ("739104", "246810", "maple-leaf-9", "4500123412341234"):
+        assert secret not in str(kim.told())
+
+    exchanged = shop.exchanges(public_token)
+    assert exchanged.json()["session_id"] == invited["session_id"]
+    assert shop.exchanges(public_token).status_code == 409
+
+
+def test_a_refused_password_a_busy_button_and_the_right_one(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.goes_to_the_sign_in("Northlight Power")
+    kim.presses("Sign in")
+    kim.sees("Please check 2 answers")
+    expect(kim.inside.locator(":focus")).to_have_count(1)
+    kim.types("Email", "robin@sample.example")
+    kim.types_a_secret("Password", "not the right one")
+    kim.presses("Sign in")
+    kim.sees("did not accept that sign-in")
+    assert kim.was_told("ERROR")[0]["error_code"] == "auth_invalid"
+    kim.types("Email", "robin@sample.example")
+    kim.types_a_secret("Password", "bright-light-7")
+    kim.presses("Sign in")
+    kim.comes_to("outcome")
+    expect(kim.heading).to_be_focused()
+    assert "Northlight Power" in str(kim.document.title())
+    kim.was_told("success")
+    kim.asks("handler.exit()")
+    kim.was_told("CLOSE")
+    assert kim.heard().count("success") == 1 and "exit" not in kim.heard()
+
+
+@pytest.mark.parametrize("path", ["/quiet", "/isolated"])
+def test_pages_that_hide_where_they_are_and_pages_that_are_isolated(comes: Comes, shop: Shop, path: str) -> None:
+    kim = comes(path)
+    kim.opens_the_flow(token=shop.token())
+    kim.presses("Agree and continue")
+    kim.comes_to("pick")
+    if path == "/isolated":
+        assert kim.asks("crossOriginIsolated") is True
+
+
+def test_inline_it_is_as_high_as_what_it_shows(kim: Shopper, shop: Shop) -> None:
+    kim.asks(f"window.handler = null; window.embed = '{shop.token()}'")
+    kim.is_offered(token=shop.token(), mode="inline", container="#place")
+    kim.asks("handler.open()")
+    kim.was_told("load")
+    assert kim.page.locator("#place > iframe").count() == 1
+    heights = []
+    for press in ("Agree and continue", "Maple & Main Bank"):
+        kim.presses(press)
+        expect(kim.heading).to_be_focused()
+        fits = "() => document.documentElement.scrollHeight <= window.innerHeight + 1"
+        kim.document.wait_for_function(fits)
+        heights.append(kim.page.locator("iframe").bounding_box()["height"])  # type: ignore[index]
+    assert heights[0] != heights[1]
+    kim.asks("handler.destroy()")
+    kim.is_back_on_the_page()
+
+
+def test_a_button_without_any_script_of_the_page(comes: Comes, shop: Shop) -> None:
+    kim = comes("/button")
+    kim.page.click("#plain")
+    kim.signs_in_at_northlight()
+    kim.page.wait_for_url("**/connected")
+    (form,) = shop.posted
+    assert shop.exchanges(form["public_token"][0]).status_code == 200
+
+
+def test_hidden_it_goes_on(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.goes_to_the_code()
+    kim.asks("handler.hide()")
+    pill = kim.page.get_by_role("button", name="Your answer is needed")
+    expect(pill).to_be_visible()
+    assert kim.asks("[handler.state, document.documentElement.style.overflow]") == ["hidden", ""]
+    pill.click()
+    expect(kim.heading).to_be_visible()
+    kim.types_a_secret("6-digit code", "246810")
+    kim.presses("Send code")
+    kim.was_told("success")
+    kim.asks("handler.destroy()")
+    kim.is_back_on_the_page()
+
+
+def test_what_the_company_knows_is_filled_in_but_no_secret(kim: Shopper, shop: Shop) -> None:
+    kim.is_offered(token=shop.token())
+    for name in ("password", "user_password", "pin", "otp", "mfa_code", "access_code", "api_token", "secret_answer"):
+        assert kim.asks(
+            f"(() => {{ try {{ handler.submit({{ {name}: 'x' }}); return '' }} catch (e) {{ return e.name }} }})()"
+        )
+    kim.asks("handler.submit({ source_id: 'northlight-power', username: 'kim@sample.example', postal_code: 'K1A' })")
+    kim.asks("handler.open()")
+    kim.presses("Agree and continue")
+    kim.comes_to("sign_in")
+    expect(kim.field("Email")).to_have_value("kim@sample.example")
+    expect(kim.field("Password")).to_have_value("")
+
+
+# --- leaving -----------------------------------------------------------------------------------------------------
+
+
+def test_not_now(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.presses("Not now")
+    error, metadata = kim.was_told("exit")
+    assert error is None and metadata["status"] == "requires_consent" and metadata["view_name"] == "CONSENT"
+    kim.was_told("CLOSE")
+    kim.is_back_on_the_page()
+    assert kim.heard()[-3:] == ["EXIT", "exit", "CLOSE"]
+
+
+def test_leaving_while_it_runs_asks_first(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.goes_to_the_code()
+    kim.inside.locator("h1").focus()
+    kim.strikes("Escape")
+    expect(kim.inside.get_by_role("dialog")).to_be_visible()
+    kim.inside.get_by_role("button", name="Stay here").click()
+    assert "exit" not in kim.heard()
+    kim.asks("handler.exit()")
+    kim.presses_and_is_gone("Leave")
+    _, metadata = kim.was_told("exit")
+    assert (metadata["status"], metadata["run_state"]) == ("requires_code", "interaction_required")
+    kim.was_told("CLOSE")
+    kim.is_back_on_the_page()
+
+
+def test_a_forced_exit_asks_nobody(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.goes_to_the_code()
+    kim.asks("handler.exit({ force: true })")
+    assert kim.heard()[-2:] == ["exit", "CLOSE"]
+    assert kim.was_told("exit")[1]["status"] == "requires_code"
+    kim.is_back_on_the_page()
+
+
+def test_destroying_puts_everything_back(kim: Shopper, shop: Shop) -> None:
+    kim.asks("document.documentElement.style.setProperty('overflow', 'scroll', 'important')")
+    kim.page.focus("#first")
+    kim.opens_the_flow(token=shop.token())
+    assert kim.asks("document.documentElement.style.overflow") == "hidden"
+    kim.asks("handler.destroy(); handler.destroy()")
+    assert kim.asks("document.documentElement.style.cssText") == "overflow: scroll !important;"
+    assert kim.frames() == 0 and kim.page.locator("dialog").count() == 0
+    assert kim.asks("document.activeElement.id") == "first"
+    assert kim.heard().count("exit") == 1 and kim.heard().count("CLOSE") == 1
+    kim.complaints.clear()
+    kim.asks("handler.open()")
+    assert kim.asks("handler.state") == "destroyed" and kim.frames() == 0
+    assert ["was destroyed" in complaint for complaint in kim.complaints] == [True]
+    kim.complaints.clear()
+
+
+# --- pages do strange things -------------------------------------------------------------------------------------
+
+
+def test_opening_twice_is_opening_once(kim: Shopper, shop: Shop) -> None:
+    kim.is_offered(token=shop.token())
+    kim.asks("handler.open(); handler.open()")
+    kim.was_told("load")
+    kim.asks("handler.open()")
+    kim.presses("Agree and continue")
+    kim.comes_to("pick")
+    assert kim.frames() == 1 and kim.heard().count("OPEN") == 1 and kim.heard().count("load") == 1
+
+
+def test_mounting_unmounting_and_mounting_again_uses_a_token_once(kim: Shopper, shop: Shop) -> None:
+    token = shop.token()
+    kim.is_offered(token=token)
+    kim.asks("handler.open(); handler.destroy()")
+    kim.is_offered(token=token)
+    kim.asks("handler.open()")
+    kim.was_told("load")
+    assert kim.frames() == 1 and "exit" not in kim.heard()
+
+
+def test_opening_and_closing_many_times_leaves_nothing(kim: Shopper, shop: Shop) -> None:
+    kim.is_offered(tokens=[shop.token() for _ in range(5)])
+    for number in range(1, 6):
+        kim.asks("handler.open()")
+        kim.page.wait_for_function("(n) => told.filter(([name]) => name === 'load').length === n", arg=number)
+        kim.asks("handler.exit({ force: true })")
+    kim.is_back_on_the_page()
+    assert [kim.heard().count(name) for name in ("load", "exit", "CLOSE", "success")] == [5, 5, 5, 0]
+
+
+def test_a_script_loaded_twice_warns_once(comes: Comes, shop: Shop) -> None:
+    kim = comes("/twice")
+    assert len(kim.complaints) == 1 and "loaded twice" in kim.complaints.pop()
+    kim.opens_the_flow(token=shop.token())
+
+
+def test_a_callback_that_throws_breaks_nothing(kim: Shopper, shop: Shop) -> None:
+    kim.is_offered(token=shop.token())
+    kim.asks("handler.update({ onLoad: () => { throw new Error('mine') } })")
+    kim.asks("handler.open()")
+    kim.presses("Agree and continue")
+    kim.comes_to("pick")
+    assert [complaint for complaint in kim.complaints if "mine" in complaint]
+    kim.complaints.clear()
+
+
+def test_messages_nobody_should_send_change_nothing(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.asks("""() => {
+      const frame = document.querySelector("iframe").contentWindow;
+      const cycle = { v: 1, type: "exit", payload: {} };
+      cycle.self = cycle;
+      const init = new MessageChannel();
+      init.port1.onmessage = (event) => (window.stolen = event.data);
+      for (const message of ["exit", null, 7, { type: "exit" }, cycle, { v: 1, type: "init" }, "x".repeat(5e6),
+                             JSON.parse('{"v":1,"type":"exit","payload":{},"__proto__":{"a":1}}')]) {
+        frame.postMessage(message, "*");
+        window.postMessage({ v: 1, seq: 99, type: "success", payload: { public_token: "forged", metadata: {} } }, "*");
+      }
+      frame.postMessage({ v: 1, type: "init" }, "*", [init.port2]);
+    }""")
+    kim.presses("Agree and continue")
+    kim.comes_to("pick")
+    assert kim.asks("window.stolen") is None
+    assert not {"success", "exit"} & set(kim.heard())
+
+
+def test_only_the_page_around_it_can_talk_to_the_frame(kim: Shopper, shop: Shop) -> None:
+    """A message from the frame itself, or from a popup of another origin, is not from its parent."""
+    kim.is_offered(token=shop.token())
+    kim.asks("handler.open()")
+    kim.was_told("load")
+    kim.document.evaluate("""() => {
+      const channel = new MessageChannel();
+      window.stolen = null;
+      channel.port1.onmessage = (event) => (window.stolen = event.data);
+      window.postMessage({ v: 1, type: "init" }, "*", [channel.port2]);
+    }""")
+    kim.presses("Agree and continue")
+    kim.comes_to("pick")
+    assert kim.document.evaluate("window.stolen") is None
+
+
+# --- it does not open --------------------------------------------------------------------------------------------
+
+
+def ends_with(kim: Shopper, code: str) -> dict[str, Any]:
+    error, _ = kim.was_told("exit")
+    kim.was_told("CLOSE")
+    kim.is_back_on_the_page()
+    assert (error["error_type"], error["error_code"]) == ("SESSION_ERROR", code)
+    assert kim.heard().count("exit") == 1
+    return dict(error)
+
+
+def test_a_used_an_expired_and_an_invented_token(comes: Comes, shop: Shop) -> None:
+    used, invited = shop.token(), shop.invites()
+    shop.api.post(f"/connect/sessions/{invited['session_id']}/expire")
+    comes().opens_the_flow(token=used)
+    for token, code in (
+        (used, "token_already_used"),
+        (invited["connect_token"], "token_expired"),
+        ("ct_test_x", "token_invalid"),
+    ):
+        kim = comes()
+        kim.is_offered(token=token)
+        kim.asks("handler.open()")
+        ends_with(kim, code)
+
+
+def test_a_page_that_is_not_the_companys(shop: Shop, demo: Demo, comes: Comes) -> None:
+    with a_shop(demo, "No Pages", origins=False) as other:
+        kim = comes()
+        kim.is_offered(token=other.token())
+        kim.asks("handler.open()")
+        assert shop.origin in ends_with(kim, "origin_not_allowed")["error_message"]
+
+
+def test_a_used_token_is_renewed_without_a_word(kim: Shopper, comes: Comes, shop: Shop) -> None:
+    used = shop.token()
+    comes().opens_the_flow(token=used)
+    kim.opens_the_flow(tokens=[used, shop.token()])
+    kim.presses("Agree and continue")
+    kim.comes_to("pick")
+    assert "exit" not in kim.heard() and kim.frames() == 1
+
+
+@pytest.mark.parametrize(("path", "directive"), [("/no-frames", "frame-src"), ("/no-forms", "form-action")])
+def test_a_policy_that_forbids_it_is_named(comes: Comes, shop: Shop, path: str, directive: str) -> None:
+    kim = comes(path)
+    kim.is_offered(token=shop.token())
+    kim.asks("handler.open()")
+    assert directive in ends_with(kim, "frame_blocked")["error_message"]
+    assert "frame-src http" in kim.asks("GangwayConnect.diagnose().policy")
+    assert kim.complaints, "this page's policy was meant to refuse"
+    kim.complaints.clear()
+
+
+def test_a_frame_that_never_answers(kim: Shopper, shop: Shop) -> None:
+    kim.page.clock.install()
+    kim.page.route("**/frame", lambda route: route.abort())
+    kim.is_offered(token=shop.token())
+    kim.asks("handler.open()")
+    kim.page.clock.run_for(100)
+    expect(kim.page.locator("iframe")).to_have_count(1)
+    kim.page.clock.run_for(8_000)
+    ends_with(kim, "frame_blocked")
+    assert "ERROR" in kim.heard()
+    kim.complaints.clear()  # Chromium's remarks on a request that was cut
+
+
+def test_what_is_missing_is_told_by_ready(kim: Shopper) -> None:
+    kim.is_offered()
+    assert kim.asks("handler.ready.then(() => '', (error) => error.error_code)") == "token_invalid"
+    kim.asks("handler.open()")
+    ends_with(kim, "token_invalid")
+
+
+def test_a_visit_that_is_revoked_in_the_middle(kim: Shopper, shop: Shop) -> None:
+    invited = shop.invites()
+    kim.opens_the_flow(token=invited["connect_token"])
+    kim.goes_to_the_code()
+    shop.api.post(f"/connect/sessions/{invited['session_id']}/expire")
+    kim.was_told("exit")  # the stream has told the frame
+    kim.was_told("CLOSE")
+
+
+# --- for everybody -----------------------------------------------------------------------------------------------
+
+
+def test_by_keyboard_alone(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+
+    def tabs_to(words: str) -> None:
+        for _ in range(40):
+            kim.page.keyboard.press("Tab")
+            focused = kim.document.evaluate(
+                "() => [document.activeElement.labels?.[0]?.textContent, document.activeElement.textContent].join(' ').trim()"
+            )
+            if focused.startswith(words):
+                return
+        raise AssertionError(f"Tab never comes to {words!r}")
+
+    tabs_to("Agree and continue")
+    kim.strikes("Enter")
+    kim.comes_to("pick")
+    tabs_to("Search")
+    kim.page.keyboard.type("northl")
+    expect(kim.inside.locator(".source")).to_have_count(1)
+    assert kim.was_told("SEARCH_SOURCE")[0]["search_query_length"] >= 1
+    tabs_to("N")
+    kim.strikes("Enter")
+    kim.comes_to("sign_in")
+    tabs_to("Email")
+    kim.page.keyboard.type("robin@sample.example")
+    tabs_to("Password")
+    kim.demo.secrets.add("bright-light-7")
+    kim.page.keyboard.type("bright-light-7")
+    kim.strikes("Enter")
+    kim.was_told("success")
+    kim.comes_to("outcome")
+    expect(kim.heading).to_be_focused()
+    kim.strikes("Escape")
+    kim.was_told("CLOSE")
+    kim.is_back_on_the_page()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_kind_of_screen_is_for_everybody(comes: Comes, shop: Shop, scheme: str) -> None:
+    kim = comes(color_scheme=scheme, reduced_motion="reduce")
+    kim.opens_the_flow(token=shop.token())
+
+    def looks() -> list[str]:
+        found = [*violations(Axe().run(kim.document).response), *violations(Axe().run(kim.page).response)]  # type: ignore[arg-type]
+        return [f"{kim.screen.get_attribute('data-view')}: {what}" for what in found]
+
+    complaints = looks()
+    kim.presses("Agree and continue")
+    kim.comes_to("pick")
+    complaints += looks()
+    kim.presses("Maple & Main Bank")
+    kim.comes_to("sign_in")
+    complaints += looks()
+    kim.types("Access card", "4500123412341234")
+    kim.types_a_secret("Password", "maple-leaf-9")
+    kim.presses("Sign in")
+    kim.comes_to("interaction")
+    complaints += looks()
+    kim.asks("handler.exit()")
+    expect(kim.inside.get_by_role("dialog")).to_be_visible()
+    complaints += looks()
+    kim.inside.get_by_role("button", name="Stay here").click()
+    kim.types_a_secret("6-digit code", "246810")
+    kim.presses("Send code")
+    kim.comes_to("outcome")
+    complaints += looks()
+    assert complaints == []
+
+
+def violations(found: dict[str, Any]) -> list[str]:
+    return [f"{v['id']}: {node['html'][:120]}" for v in found["violations"] for node in v["nodes"]]
+
+
+def test_the_first_view_is_small(kim: Shopper, shop: Shop) -> None:
+    sizes: list[int] = []
+    kim.context.on(
+        "requestfinished",
+        lambda request: sizes.append(sum(request.sizes()[k] for k in ("responseBodySize", "responseHeadersSize"))),
+    )
+    kim.opens_the_flow(token=shop.token())
+    kim.page.wait_for_load_state("networkidle")
+    assert len(sizes) <= 6 and sum(sizes) <= 60_000, (len(sizes), sum(sizes))

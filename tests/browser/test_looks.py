@@ -1,0 +1,261 @@
+"""Every screen in light and dark, wide and narrow. The pictures are in test-output/screenshots/looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SCREENSHOTS, Arrives
+from tests.browser.looks import complaints_about
+from tests.browser.visitor import Visitor
+from webapp.demo.show import EMAIL, PASSWORD
+
+pytestmark = pytest.mark.browser
+
+CARD = "4500123412341234"
+Way = Callable[[Visitor], None]
+
+STRANGERS: dict[str, Way] = {}
+MEMBERS: dict[str, Way] = {}
+
+
+def stranger(way: Way) -> Way:
+    """The way to a screen, for somebody nobody knows."""
+    return STRANGERS.setdefault(way.__name__, way)
+
+
+def member(way: Way) -> Way:
+    """The way to a screen, for somebody signed in."""
+    return MEMBERS.setdefault(way.__name__, way)
+
+
+# --- strangers -------------------------------------------------------------------------------------------------
+
+
+@stranger
+def home(robin: Visitor) -> None:
+    robin.opens("/")
+
+
+@stranger
+def sign_up(robin: Visitor) -> None:
+    robin.opens("/sign-up")
+
+
+@stranger
+def sign_up_with_mistakes(robin: Visitor) -> None:
+    robin.opens("/sign-up")
+    robin.types("Password", "short")
+    robin.presses("Create account")
+    robin.sees("Please check 2 answers")
+
+
+@stranger
+def sign_in(robin: Visitor) -> None:
+    robin.opens("/sign-in")
+
+
+@stranger
+def sign_in_refused(robin: Visitor) -> None:
+    robin.opens("/sign-in")
+    robin.types("Email", "nobody@sample.example")
+    robin.types("Password", "not the right one")
+    robin.presses("Sign in")
+    robin.sees("do not go together")
+
+
+@stranger
+def nothing_here(robin: Visitor) -> None:
+    robin.opens("/no-such-page")
+    robin.sees("There is nothing here")
+
+
+@stranger
+def connections(robin: Visitor) -> None:
+    is_the_robin_of_the_demo(robin)
+
+
+@stranger
+def connection(robin: Visitor) -> None:
+    is_the_robin_of_the_demo(robin)
+    robin.presses("Northlight Power")
+    robin.sees("Home – 12 Harbour St")
+
+
+@stranger
+def disconnect(robin: Visitor) -> None:
+    is_the_robin_of_the_demo(robin)
+    robin.presses("Northlight Power")
+    robin.presses("Disconnect")
+    robin.sees("Disconnect Northlight Power?")
+
+
+def is_the_robin_of_the_demo(robin: Visitor) -> None:
+    """Whose two connections were there before anybody came. Looks, and touches nothing."""
+    robin.opens("/sign-in")
+    robin.types("Email", EMAIL)
+    robin.types("Password", PASSWORD)
+    robin.presses("Sign in")
+    robin.sees("Stillwater Trust")
+
+
+# --- members ---------------------------------------------------------------------------------------------------
+
+
+@member
+def connections_empty(robin: Visitor) -> None:
+    robin.opens("/connections")
+
+
+@member
+def consent(robin: Visitor) -> None:
+    robin.opens("/connections")
+    robin.presses("Connect an account")
+    robin.comes_to("consent")
+
+
+@member
+def left(robin: Visitor) -> None:
+    consent(robin)
+    address = robin.page.url
+    robin.presses("Not now")
+    robin.opens(address)
+    robin.comes_to("left")
+
+
+@member
+def pick(robin: Visitor) -> None:
+    consent(robin)
+    robin.presses("Agree and continue")
+    robin.comes_to("pick")
+
+
+@member
+def pick_found_nothing(robin: Visitor) -> None:
+    pick(robin)
+    robin.types("Search", "zzzzqqq")
+    robin.sees("We do not support “zzzzqqq” yet")
+
+
+@member
+def source_sign_in(robin: Visitor) -> None:
+    robin.picks("Maple & Main Bank")
+    robin.comes_to("sign_in")
+
+
+@member
+def source_sign_in_with_an_extra_field(robin: Visitor) -> None:
+    robin.picks("Ledgerleaf Payroll")
+    robin.comes_to("sign_in")
+
+
+@member
+def source_sign_in_with_mistakes(robin: Visitor) -> None:
+    robin.picks("Ledgerleaf Payroll")
+    robin.presses("Sign in")
+    robin.sees("Please check 3 answers")
+
+
+@member
+def source_sign_in_refused(robin: Visitor) -> None:
+    robin.signs_in_at("Maple & Main Bank", "Access card", CARD, "wrong-once-5f0b")
+    robin.sees("did not accept that sign-in")
+
+
+@member
+def paused(robin: Visitor) -> None:
+    robin.signs_in_at("Maple & Main Bank", "Access card", CARD, "wrong-once-5f0b")
+    robin.sees("Check both, and type your password again.")
+    robin.types_a_secret("Password", "wrong-twice-5f0b")
+    robin.presses("Sign in")
+    robin.sees("One more wrong try may lock your account there.")
+    robin.types_a_secret("Password", "wrong-thrice-5f0b")
+    robin.presses("Sign in")
+    robin.comes_to("paused")
+
+
+@member
+def progress(robin: Visitor) -> None:
+    robin.signs_in_at("Longhaul Pensions", "Username", "robin", "slow-boat-9")
+    robin.comes_to("progress")
+
+
+@member
+def code(robin: Visitor) -> None:
+    robin.goes_to_the_code()
+
+
+@member
+def wrong_code(robin: Visitor) -> None:
+    robin.goes_to_the_code()
+    robin.types_a_secret("6-digit code", "907351")
+    robin.presses("Send code")
+    robin.sees("That code did not work")
+
+
+@member
+def question(robin: Visitor) -> None:
+    robin.signs_in_at("Caisse Côte-Claire", "Member number", "778201", "cote-claire-3")
+    robin.sees("first pet")
+
+
+@member
+def choice(robin: Visitor) -> None:
+    question(robin)
+    robin.types_a_secret("first pet", "Biscuit")
+    robin.presses("Send answer")
+    robin.sees("Choose an account")
+
+
+@member
+def choice_with_a_mistake(robin: Visitor) -> None:
+    choice(robin)
+    robin.presses("Use this account")
+    robin.sees("Choose one.")
+
+
+@member
+def unknown_question_with_a_mistake(robin: Visitor) -> None:
+    robin.signs_in_at("Tidewater Telecom", "Phone number or email", "robin@sample.example", "high-tide-5")
+    robin.comes_to("interaction")
+    robin.presses("Send answer")
+    robin.sees("Please check 2 answers")
+
+
+@member
+def outcome_good(robin: Visitor) -> None:
+    robin.connects_northlight()
+
+
+@member
+def outcome_problem(robin: Visitor) -> None:
+    robin.signs_in_at("Walled Garden Club", "Username", "robin", "high-hedge-1")
+    robin.comes_to("outcome")
+
+
+@member
+def outcome_wait(robin: Visitor) -> None:
+    robin.signs_in_at("Perhaps Payments", "Username", "robin", "maybe-not-3")
+    robin.comes_to("outcome")
+
+
+@member
+def stopped(robin: Visitor) -> None:
+    robin.goes_to_the_code()
+    robin.presses("Stop")
+    robin.sees("You stopped this")
+
+
+# --- looking ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("screen", [*STRANGERS, *MEMBERS])
+def test_a_screen_fits_reads_and_can_be_touched(screen: str, arrives: Arrives) -> None:
+    robin = arrives()
+    if screen in MEMBERS:
+        robin.has_an_account()
+    (STRANGERS | MEMBERS)[screen](robin)
+    expect(robin.heading).to_be_visible()
+    assert "\n".join(complaints_about(robin.page, SCREENSHOTS / "looks" / screen)) == ""

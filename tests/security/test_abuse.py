@@ -1,0 +1,144 @@
+"""Abuse of ourselves as a tool: against somebody's bank, and against the operator's bill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.people import Visitor
+from tests.security.conftest import MAPLE, NORTHLIGHT, House
+
+CARD = MAPLE[1]
+
+
+@pytest.fixture
+def robin_at_maple(own: House) -> tuple[House, Visitor]:
+    robin = own.visitor("robin@sample.example")
+    robin.signs_in_at(MAPLE[0], CARD, "wrong-1")
+    return own, robin
+
+
+def refuse(house: House, robin: Visitor) -> None:
+    house.deck.goes_on()
+    robin.looks_again()
+
+
+def test_websites_are_not_stuffed_with_credentials_through_us(own: House, later: Callable[..., None]) -> None:
+    robin = own.visitor("robin@sample.example")
+    statuses = []
+    for n in range(33):
+        robin.picks("Northlight Power")
+        path = robin.page.url.path + "/sign-in"
+        statuses.append(robin.posts(path, {"username": f"victim{n}", "password": "guess"}).status_code)
+    assert statuses[:30] == [200] * 30 and statuses[30:] == [429] * 3
+    assert len(own.deck.objects("credentials")) == 30
+    later(minutes=16)
+    assert robin.posts(path, {"username": "robin", "password": "mine"}).status_code == 200
+
+
+def test_after_three_refusals_no_route_tries_a_fourth_time(robin_at_maple: tuple[House, Visitor]) -> None:
+    house, robin = robin_at_maple
+    for password in ("wrong-2", "wrong-3"):
+        refuse(house, robin)
+        robin.presses("Sign in", password=password)
+    refuse(house, robin)
+    assert robin.view() == "paused"
+    session, tried = robin.page.url.path, len(house.deck.objects("task_runs"))
+    form = {"username": CARD, "password": "wrong-4"}
+    for path in ("sign-in", "again", "answer", "agree"):
+        robin.posts(f"{session}/{path}", form)
+    robin.posts("/connect/start", {"source": "maple-and-main"})
+    robin.posts(f"{robin.page.url.path}/agree")
+    robin.posts(f"{robin.page.url.path}/sign-in", form)
+    assert len(house.deck.objects("task_runs")) == tried == 3
+
+
+def test_not_even_a_forged_input_form_tries_a_fourth_time(robin_at_maple: tuple[House, Visitor]) -> None:
+    house, robin = robin_at_maple
+    for password in ("wrong-2", "wrong-3"):
+        refuse(house, robin)
+        robin.presses("Sign in", password=password)
+    refuse(house, robin)
+    robin.posts(f"{robin.page.url.path}/input")
+    assert len(house.deck.objects("task_runs")) == 3
+
+
+def test_a_forged_input_form_repeats_no_run_whose_result_nobody_knows(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.signs_in_at("Perhaps Payments", "robin", "maybe-not-3")
+    own.deck.goes_on()
+    robin.posts(f"{robin.page.url.path}/input")
+    assert len(own.deck.objects("task_runs")) == 1
+
+
+def test_not_even_a_forged_refresh_tries_a_fourth_time(robin_at_maple: tuple[House, Visitor]) -> None:
+    house, robin = robin_at_maple
+    for password in ("wrong-2", "wrong-3"):
+        refuse(house, robin)
+        robin.presses("Sign in", password=password)
+    refuse(house, robin)
+    robin.opens("/connections")
+    robin.presses(MAPLE[0])
+    connection = robin.page.url.path
+    for _ in range(3):
+        robin.posts(f"{connection}/refresh")
+        house.deck.goes_on()
+    assert len(house.deck.objects("task_runs")) == 3
+
+
+def test_refreshing_over_and_over_does_not_run_up_a_bill(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.signs_in_at(*NORTHLIGHT)
+    own.deck.goes_on()
+    robin.looks_again()
+    robin.presses("Done")
+    path = robin.page.url.path
+    for _ in range(40):
+        robin.posts(f"{path}/refresh")
+    assert len(own.deck.objects("task_runs")) <= 31
+
+
+def test_trying_again_over_and_over_does_not_run_up_a_bill(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.signs_in_at(*NORTHLIGHT)
+    own.deck.goes_on()
+    for _ in range(40):
+        robin.posts(f"{robin.page.url.path}/again")
+        own.deck.goes_on()
+    assert len(own.deck.objects("task_runs")) <= 31
+
+
+def test_a_visit_somebody_left_takes_no_password_any_more(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.picks("Northlight Power")
+    session = robin.page.url.path
+    robin.posts(f"{session}/leave")
+    robin.posts(f"{session}/sign-in", {"username": NORTHLIGHT[1], "password": NORTHLIGHT[2]})
+    assert own.deck.objects("credentials") == []
+
+
+def test_nobody_types_a_password_before_agreeing(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.posts("/connect/start", {"source": "northlight-power"})
+    session = robin.page.url.path
+    robin.posts(f"{session}/sign-in", {"username": NORTHLIGHT[1], "password": NORTHLIGHT[2]})
+    assert robin.view() == "consent"
+    assert own.deck.objects("credentials") == []
+
+
+def test_the_password_form_is_not_shown_before_agreeing(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.posts("/connect/start", {"source": "northlight-power"})
+    robin.opens(f"{robin.page.url.path}/sign-in")
+    assert robin.view() == "consent"
+
+
+def test_an_expired_visit_takes_no_password(own: House, later: Callable[..., None]) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.picks("Northlight Power")
+    session = robin.page.url.path
+    later(minutes=61)
+    robin.posts(f"{session}/sign-in", {"username": NORTHLIGHT[1], "password": NORTHLIGHT[2]})
+    assert robin.view() == "expired"
+    assert own.deck.objects("credentials") == []

@@ -1,0 +1,219 @@
+"""Nonsense gets a small plain no: never a 5xx, never a stack trace, never back what somebody typed as a secret."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Stage
+from tests.security.conftest import House, built, close, lived_in
+from tests.security.test_bad_bodies import CANARY, assert_small_no
+from tests.security.test_same_origin import everything
+from tests.security.tools import OURS, ask, filled
+
+QUERIES = ["a" * 10_000, "%", "_", "%%%", "\\", "'", '"', "';--", "*", "?", "[", "(", "a%00b", "\ufdfa" * 500, "\u0130"]
+QUERIES += [
+    "https://[",
+    "https://\u2100.com",
+    ".",
+    "...",
+    "://",
+    "http://" * 50,
+    "x" * 300 + ".example",
+    "\u202e",
+    "\r\nX: 1",
+]
+QUERIES += ["<script>alert(1)</script>", "\U0001f600", "Z" + "\u0301" * 3_000, "%ff%fe", "\u00df", "-1", "{{7*7}}"]
+
+
+def test_search_takes_everything_for_plain_words(house: House) -> None:
+    path, cookie = f"/connect/{house.refs['robin']['pick']}", house.cookies["robin"]
+    for query in QUERIES:
+        reply = ask(house.app, "GET", path, cookie=cookie, QUERY_STRING="q=" + percent(query))
+        assert reply.status == 200, query[:40]
+        assert "<script>alert" not in reply.text and "X: 1" not in str(reply.headers)
+        if query in ("%", "_", "\\", "*", "';--", "%%%"):  # nothing of a word is left: then all are shown
+            assert reply.text.count('class="source"') > 5
+    assert ask(house.app, "GET", path, cookie=cookie, QUERY_STRING="q=%25aple").text.count('class="source"') < 3
+
+
+def percent(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+HOSTS = [
+    "evil.example",
+    "evil.example:443",
+    "localhost@evil.example",
+    "localhost.evil.example",
+    "evil.example/localhost",
+]
+HOSTS += [
+    "",
+    " ",
+    "localhost:evil",
+    "[::1",
+    "localhost\\evil.example",
+    "a" * 5_000,
+    "localhost, evil.example",
+    "127.0.0.1",
+]
+HOSTS += ["\u00e9", ".localhost", "localhost.", "LOCALHOST.evil", "xn--", "0"]
+
+
+@pytest.mark.parametrize("path", ["/", "/connections", "/static/page.js", "/nowhere", "//evil.example/connections"])
+def test_another_host_is_refused_and_never_repeated(house: House, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    for host in HOSTS:
+        for method in ("GET", "POST", "FOO"):
+            environ = {"HTTP_HOST": host.encode().decode("latin1")}
+            reply = ask(house.app, method, path, cookie=house.cookies["robin"], **environ)
+            assert_small_no(reply, (host, method))
+            assert "evil" not in reply.text and "evil" not in str(reply.headers)
+    assert not [r for r in caplog.records if r.levelno > logging.INFO]
+
+
+def test_forwarding_headers_are_nobodys_word(house: House) -> None:
+    forged = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil"}
+    forged |= {"Forwarded": "for=1.2.3.4;host=evil.example", "X-Original-URL": "/connections", "X-Rewrite-URL": "/x"}
+    forged |= {"X-Forwarded-For": ", ".join(["1.2.3.4"] * 1_000), "X-Host": "evil.example", "X-Forwarded-Port": "1"}
+    plain, with_them = (ask(house.app, "GET", "/", headers=headers) for headers in ({}, forged))
+    assert plain.essence == with_them.essence
+    there = ask(house.app, "GET", "/connections", headers=forged)
+    assert there.headers["Location"] == "/sign-in?next=/connections"
+
+
+def test_behind_one_proxy_the_last_address_counts(build: Callable[..., House]) -> None:
+    house = build(proxy_hops=1)
+    for n in range(61):
+        headers = {**OURS, "X-Forwarded-For": f"10.0.0.{n}, 203.0.113.7", "X-Forwarded-Host": "evil.example"}
+        reply = ask(house.app, "POST", "/sign-in", headers=headers, form={"email": f"{n}@x.example", "password": "x"})
+    assert reply.status == 429
+    other = {**OURS, "X-Forwarded-For": "203.0.113.7, 203.0.113.8"}
+    form = {"email": "x@x.example", "password": "x"}
+    assert ask(house.app, "POST", "/sign-in", headers=other, form=form).status == 401
+
+
+def test_htmx_headers_are_never_trusted(house: House) -> None:
+    forged = {"HX-Request": "true", "HX-Target": '"><script>', "HX-Current-URL": "javascript:alert(1)"}
+    forged |= {"HX-Trigger": "x", "HX-Boosted": "true", "HX-Prompt": CANARY, "HX-History-Restore-Request": "true"}
+    path, cookie = f"/connect/{house.refs['robin']['interaction']}", house.cookies["robin"]
+    plain, with_them = (ask(house.app, "GET", path, headers=headers, cookie=cookie) for headers in ({}, forged))
+    assert plain.essence == with_them.essence
+    assert ask(house.app, "POST", "/connect/start", headers=forged, cookie=cookie).status == 403
+
+
+def test_static_files_are_the_static_files_only(house: House) -> None:
+    for name in (
+        "../wsgi.py",
+        "..%2fwsgi.py",
+        "%2e%2e/wsgi.py",
+        "..%5cwsgi.py",
+        "%c0%ae%c0%ae/wsgi.py",
+        "%00",
+        "page.js%00",
+    ):
+        assert_small_no(ask(house.app, "GET", f"/static/{name}"), name)
+    for name in ("/etc/passwd", "//etc/passwd", "C:/x", "a" * 5_000, "vendor", "vendor/", ""):
+        reply = ask(house.app, "GET", f"/static/{name}")
+        assert reply.status in (404, 308), name
+    for value in ("bytes=0-,0-,0-", "bytes=" + "0-0," * 5_000 + "1-1", "bytes=999999-", "bytes=-0", "x=1", "bytes=a-b"):
+        reply = ask(house.app, "GET", "/static/page.js", headers={"Range": value})
+        assert reply.status in (200, 206, 416) and len(reply.body) < 20_000, value[:20]
+    for name in ("If-None-Match", "If-Modified-Since", "If-Range", "Accept", "Accept-Encoding", "Authorization"):
+        assert (
+            ask(
+                house.app, "GET", "/static/page.js", **{f"HTTP_{name.upper().replace('-', '_')}": '"\xff,' * 3_000}
+            ).status
+            == 200
+        )
+
+
+STREAM_HEADERS = ["9" * 10_000, "-1", "a\rb", "x\u00e9", "0", "null"]
+
+
+def test_a_stream_does_not_care_what_was_seen_last(house: House) -> None:
+    path, cookie = f"/connect/{house.refs['robin']['interaction']}/live", house.cookies["robin"]
+    plain = ask(house.app, "GET", path, cookie=cookie).body
+    for value in STREAM_HEADERS:
+        environ = {"HTTP_LAST_EVENT_ID": value.encode().decode("latin1"), "HTTP_ACCEPT": "text/html"}
+        assert ask(house.app, "GET", path, cookie=cookie, **environ).body == plain
+    assert ask(house.app, "HEAD", path, cookie=cookie).body == b""
+
+
+WORDS = st.one_of(
+    st.text(max_size=40), st.sampled_from(["", "..", "%00", "\r\nX-Evil: 1", "A" * 16, "1", "maple-and-main", CANARY])
+)
+NAMES = st.sampled_from(
+    [
+        "email",
+        "password",
+        "next",
+        "source",
+        "form",
+        "prompt",
+        "username",
+        "f0",
+        "f1",
+        "q",
+        "x_company_number",
+        "_method",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def fuzzed(stage: Stage) -> Iterator[House]:
+    house = lived_in(built(stage))
+    yield house
+    close(house)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(data=st.data())
+def test_whatever_is_asked_of_whatever_route(
+    fuzzed: House, caplog: pytest.LogCaptureFixture, data: st.DataObject
+) -> None:
+    """Any method, path values, query, form, cookie and headers: a documented answer, and nothing above INFO in the log."""
+    caplog.set_level(logging.DEBUG)
+    caplog.clear()
+    rule = data.draw(st.sampled_from([r for r in fuzzed.app.url_map.iter_rules() if r.endpoint != "account.sign_out"]))
+    refs = st.one_of(st.sampled_from(list(fuzzed.refs["robin"].values())), st.text(max_size=20))
+    values = {name: percent(data.draw(refs)) for name in ("ref", "run_ref", "number", "filename")}
+    cookie = data.draw(
+        st.sampled_from([fuzzed.cookies["robin"], "", "gangway=x.y.z", "gangway=\xff; remember_token=x|\xe9"])
+    )
+    answers = {
+        "method": data.draw(st.sampled_from(["GET", "POST", "POST", "HEAD", "PUT", "OPTIONS"])),
+        "path": filled(rule, **values),
+        "form": data.draw(st.dictionaries(NAMES, WORDS, max_size=6)) | {"password": CANARY},
+        "headers": data.draw(st.sampled_from([OURS, OURS, {}, {"Origin": "http://["}])),
+        "QUERY_STRING": percent(data.draw(WORDS)) + "&q=" + percent(data.draw(WORDS)),
+        "HTTP_COOKIE": cookie,
+    }
+    reply = ask(fuzzed.app, **answers)
+    assert reply.status < 500 or reply.status == 503
+    assert reply.status < 400 or len(reply.body) < 20_000
+    assert b"Traceback" not in reply.body
+    assert CANARY.encode() not in reply.body.replace(b'value="' + CANARY.encode(), b"")
+    assert CANARY not in str(reply.headers) and CANARY not in caplog.text
+    assert "X-Evil" not in reply.headers
+    assert not [r for r in caplog.records if r.levelno > logging.INFO]
+
+
+def test_what_nobody_may_do_leaves_no_trace(house: House) -> None:
+    before = everything(house)
+    for rule in house.app.url_map.iter_rules():
+        for method in ("POST", "PUT", "DELETE"):
+            ask(house.app, method, filled(rule), headers=OURS, form={"email": "x", "password": CANARY})
+    assert everything(house) == before
+
+
+def test_a_table_name_in_a_form_drops_no_table(house: House) -> None:
+    for form in ({"source": "x'; DROP TABLE person; --"}, {"source": "maple-and-main' OR '1'='1"}):
+        path = f"/connect/{house.refs['robin']['pick']}/source"
+        reply = ask(house.app, "POST", path, headers=OURS, form=form, cookie=house.cookies["robin"])
+        assert reply.status == 404
