@@ -168,9 +168,9 @@ def test_proxy_variables_lead_nowhere(server: Server, monkeypatch: pytest.Monkey
 def test_a_certificate_of_its_own_making_is_refused(server: Server, tmp_path: Path) -> None:
     server.tls = self_signed(tmp_path)
     server.says(HEAD + b"Content-Length: 2\r\n\r\n{}")
-    with closing(DeckClient(api_key="k", base_url=f"https://{server.address}/v2", patience=1)) as client:
-        with pytest.raises(DeckDown, match="ConnectError"):
-            client.test()
+    client = DeckClient(api_key="k", base_url=f"https://{server.address}/v2", patience=1)
+    with closing(client), pytest.raises(DeckDown, match="ConnectError"):
+        client.test()
     assert server.requests == []
 
 
