@@ -239,6 +239,45 @@ LATER: dict[str, dict[str, dict[str, Any]]] = {
             "created_at": THEN,
         },
     },
+    "0004": {
+        "endpoint": {
+            "id": 1,
+            "ref": "oldendpoint",
+            "host_id": 1,
+            "url": "https://tidepool.example/hooks",
+            "sealed_secret": "sealed",
+            "created_at": THEN,
+        },
+        "host_event": {
+            "id": 1,
+            "ref": "oldhostevent",
+            "host_id": 1,
+            "type": "run.completed",
+            "once": "finished.1",
+            "data": {"status": "connected"},
+            "created_at": THEN,
+        },
+        "delivery": {
+            "id": 1,
+            "ref": "olddelivery",
+            "endpoint_id": 1,
+            "event_id": 1,
+            "state": "delivered",
+            "tries": 1,
+            "created_at": THEN,
+            "settled_at": THEN,
+        },
+        "attempt": {"id": 1, "delivery_id": 1, "status": 204, "problem": "", "milliseconds": 12, "at": THEN},
+        "visit_event": {
+            "id": 1,
+            "ref": "oldvisitevent",
+            "connect_session_id": 1_001,
+            "seq": 1,
+            "name": "OPEN",
+            "details": {"run_id": None},
+            "at": THEN,
+        },
+    },
 }
 """Rows of the tables that each later migration brought."""
 

@@ -37,6 +37,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         invited,
         live,
         pages,
+        support,
         webhooks,
     )
     from .budget import Budget
@@ -86,7 +87,17 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
     for room in (watching, errors, headers, assets, pages, health):
         room.init_app(app)
     doors = {
-        "web": (account.bp, connect.bp, connections.bp, live.bp, invited.bp, frame.bp, host_news.bp),
+        "web": (
+            account.bp,
+            connect.bp,
+            connections.bp,
+            live.bp,
+            invited.bp,
+            frame.bp,
+            host_news.bp,
+            support.bp,
+            support.api,
+        ),
         "webhooks": (webhooks.bp,),
     }
     for blueprint in sum(doors.values(), ()) if serves == "all" else doors[serves]:

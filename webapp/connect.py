@@ -10,11 +10,13 @@ from flask_login import current_user
 
 from . import logs
 from .account import person_id, signed_in_only
+from .browsers import device
 from .current import limits
 from .db import db, writing
 from .deck import DeckError, DeckRefused
 from .forms import Answers, SourceSignIn, TaskInput
 from .guard import caution
+from .host_events import note
 from .intents import AlreadyAnswered, MustTypeAgain, answer, disconnect, hand_over_sign_in, start_run, stop_run
 from .limits import RUNS_PER_PERSON, SECRETS_PER_PERSON, VISITS_PER_PERSON
 from .models import ConnectSession, Run, Source, Task
@@ -45,10 +47,10 @@ def start() -> ResponseReturnValue:
         task = Task.first()
         if task is None:
             abort(503)
-        session = ConnectSession(
-            person_id=person_id(), task=task, source=Source.by_slug(request.form.get("source", ""))
-        )
+        source = Source.by_slug(request.form.get("source", ""))
+        session = ConnectSession(person_id=person_id(), task=task, source=source, device=device())
         db.session.add(session)
+        note(session, "OPEN")
     return to(session)
 
 

@@ -6,9 +6,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from .account import MAX_BODY, person_id, signed_in_only
+from .browsers import device
 from .current import deck, limits, vault
 from .db import db, now, writing
 from .guard import caution
+from .host_events import note
 from .intents import disconnect, start_run
 from .limits import RUNS_PER_PERSON
 from .models import Connection, ConnectSession, Run, Task
@@ -73,8 +75,10 @@ def begin(connection: Connection, purpose: str) -> ResponseReturnValue:
             task=task,
             purpose=purpose,
             consented_at=now(),
+            device=device(),
         )
         db.session.add(session)
+        note(session, "OPEN")
         if purpose == "refresh":
             session.signed_in_at = now()
     if purpose == "refresh" and not session.task.asks_for_input:

@@ -17,6 +17,7 @@ from flask_login import current_user
 
 from .account import FRAME_KEY, MAX_BODY, signed_in_only
 from .assets import FOREVER, integrity, shipped, zipped
+from .browsers import device
 from .connect import session_or_404
 from .current import config
 from .db import db, writing
@@ -59,7 +60,7 @@ def enter() -> ResponseReturnValue:
         return refused(refusal, origin)
     session = invitation.connect_session
     with writing(session.person_id):
-        if not invitation.open():
+        if not invitation.open(device()):
             return refused("token_already_used", origin)
         browser = BrowserSession.start(session.person)
         browser.visit_id, browser.frame_origin = session.id, origin

@@ -1,7 +1,7 @@
 """What we tell hosts: rows, written in the transaction of what they tell about. Sending is `webapp.deliveries`.
 
-People without a host have nobody to be told about them; for them all of this does nothing. Everything here is
-called inside `writing()` of the person it is about.
+People without a host have nobody to be told about them; only the steps of their visits are kept, for support.
+Everything here is called inside `writing()` of the person it is about.
 """
 
 from __future__ import annotations
@@ -134,19 +134,19 @@ def connection_became(connection: Connection, was: str) -> None:
 def run_ended(run: Run) -> None:
     """It is over, with its result and errors in place."""
     session = run.connect_session
-    person = session.person
+    person, went_well, error = session.person, run.status == "completed", error_of(run)
+    if went_well:
+        note(session, "HANDOFF", run=run)
+    elif error is not None:
+        note(session, "ERROR", run=run, **error)
     if person.host_id is None:
         return
-    visit, went_well, error = Invitation.of_visit(session), run.status == "completed", error_of(run)
+    visit = Invitation.of_visit(session)
     type = "run.completed" if went_well else "run.failed"
     about = {"person": person, "visit": visit, "connection": run.connection, "run": run}
     tell(person.host_id, type, status=run.status, error=error, **about)  # type: ignore[arg-type]
-    if went_well:
-        note(session, "HANDOFF", run=run)
-        if visit is not None:
-            tell(person.host_id, FINISHED, status="connected", once=finished(session), **about)  # type: ignore[arg-type]
-    elif error is not None:
-        note(session, "ERROR", run=run, **error)
+    if went_well and visit is not None:
+        tell(person.host_id, FINISHED, status="connected", once=finished(session), **about)  # type: ignore[arg-type]
 
 
 def error_of(run: Run) -> dict[str, str] | None:
@@ -165,9 +165,10 @@ def visit_ends(session: ConnectSession) -> None:
     from .hosts import status_of
 
     visit = Invitation.of_visit(session) if session.person.host_id is not None else None
-    if visit is None:
-        return
     run = Run.latest_of(session) if session.connection_id else None
+    if visit is None:
+        note(session, "EXIT", run=run)
+        return
     status = status_of(visit, run)
     note(session, "EXIT", run=run, exit_status=status)
     tell(
@@ -186,8 +187,6 @@ def visit_ends(session: ConnectSession) -> None:
 def note(session: ConnectSession, name: str, *, run: Run | None = None, **more: Any) -> None:
     """A step of a visit. *more* is our own words and numbers, never text from a form."""
     assert name in STEPS
-    if session.person.host_id is None:
-        return
     db.session.flush()
     details = {
         "is_update_mode": session.purpose == "reconnect",

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import login_user
 
 from .account import MAX_BODY, end_session, signed_in_only
+from .browsers import device
 from .connect import session_or_404
 from .db import db, writing
 from .hosts import status_of
@@ -35,7 +36,7 @@ def enter(token: str) -> ResponseReturnValue:
     invitation = usable(token)
     session = invitation.connect_session
     with writing(session.person_id):
-        if not invitation.open():
+        if not invitation.open(device()):
             abort(410)
         browser = BrowserSession.start(session.person)
         browser.visit_id = session.id

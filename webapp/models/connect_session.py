@@ -11,7 +11,7 @@ from ..db import Json, Model, Moment, db, now
 from .connection import Connection
 from .news import host_events
 from .person import Person
-from .refs import Ref, new_support_code
+from .refs import Ref, free_support_code
 from .source import Source
 from .task import Task
 
@@ -27,7 +27,7 @@ class ConnectSession(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[Ref]
-    support_code: Mapped[str] = mapped_column(String(7), unique=True, default=new_support_code)
+    support_code: Mapped[str] = mapped_column(String(7), unique=True, default=free_support_code)
     purpose: Mapped[str] = mapped_column(String(10), default="connect")
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
     source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
@@ -37,6 +37,8 @@ class ConnectSession(Model):
     """Slugs of the sources that may be picked; null for all."""
     version: Mapped[int] = mapped_column(default=0)
     """Counts every change a person could see, so that a page never goes back to an older view."""
+    device: Mapped[str] = mapped_column(String(10), default="", server_default="")
+    """`phone` or `computer`, as the browser that began it said."""
     consented_at: Mapped[Moment | None]
     consent_version: Mapped[str] = mapped_column(String(20), default="")
     signed_in_at: Mapped[Moment | None]

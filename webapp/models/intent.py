@@ -54,7 +54,7 @@ class Intent(Model):
     """A run's input, sealed. Never a password, never an answer."""
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(200), default="")
-    request_id: Mapped[str] = mapped_column(String(200), default="")
+    request_id: Mapped[str] = mapped_column(String(200), default="", index=True)
     """Deck's, for support."""
     created_at: Mapped[Moment] = mapped_column(default=now)
     due_at: Mapped[Moment | None] = mapped_column(default=lambda: now() + LEASE)

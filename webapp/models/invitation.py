@@ -79,12 +79,12 @@ class Invitation(Model):
         self.token_hash = hashed(token)
         return token
 
-    def open(self) -> bool:
-        """Use it up: of two who try, one wins. The visit begins now. Inside `writing()`."""
+    def open(self, device: str) -> bool:
+        """Use it up: of two who try, one wins. The visit begins now, on *device*. Inside `writing()`."""
         unused = (Invitation.id == self.id, Invitation.opened_at.is_(None), Invitation.expires_at > now())
         if not changed_one(update(Invitation).where(*unused).values(opened_at=now())):
             return False
-        self.connect_session.created_at = now()
+        self.connect_session.created_at, self.connect_session.device = now(), device
         host_events().note(self.connect_session, "OPEN")
         return True
 

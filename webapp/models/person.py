@@ -32,7 +32,7 @@ class Person(Model):
     email: Mapped[str | None] = mapped_column(String(254), unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(200))
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"))
-    client_user_id: Mapped[str | None] = mapped_column(String(200))
+    client_user_id: Mapped[str | None] = mapped_column(String(200), index=True)
     """The host's own id of its user."""
 
     host: Mapped[Host | None] = relationship()

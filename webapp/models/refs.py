@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
-from sqlalchemy import Dialect, String
+from sqlalchemy import Dialect, String, select
 from sqlalchemy.orm import mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -20,6 +20,15 @@ def new_ref() -> str:
 def new_support_code() -> str:
     """What a person reads out to support, such as ``KX-4417``."""
     return "".join(secrets.choice(LETTERS) for _ in range(2)) + f"-{secrets.randbelow(10_000):04d}"
+
+
+def free_support_code(context: Any) -> str:
+    """One that no row of this table has: there are five million of them, so sooner or later two would meet."""
+    table = context.compiled.statement.table
+    while True:
+        code = new_support_code()
+        if context.connection.scalar(select(table.c.id).where(table.c.support_code == code)) is None:
+            return code
 
 
 class RefText(TypeDecorator[str]):

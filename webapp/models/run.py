@@ -38,6 +38,9 @@ class Run(Model):
         Index(None, "connect_session_id", "id"),
         Index(None, "is_told", "due_at"),
         Index(None, "ended_at"),
+        Index(None, "status", "id"),
+        Index(None, "source_id", "ended_at"),
+        Index(None, "trouble", "ended_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -68,6 +71,12 @@ class Run(Model):
     is_stopping: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[Moment] = mapped_column(default=now)
     ended_at: Mapped[Moment | None]
+    questions: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often the site asked, known when it is over."""
+    waited: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Seconds it waited for the person, known when it is over; the rest of its time was the site's."""
+    trouble: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    """Why and where it failed: the error's code and the stage, such as ``auth_invalid/site``."""
 
     connect_session: Mapped[ConnectSession] = relationship()
     connection: Mapped[Connection] = relationship()
@@ -224,6 +233,7 @@ class Run(Model):
             self.result = told.result
             self.errors = [{"type": error.type, "code": error.code} for error in told.errors]
             self.files = [{"id": f.id, "name": f.name, "type": f.type, "size": f.size} for f in told.storage]
+            self._sum_up(was)
             self.source.note_run(self.codes)
             metrics.run_over(self.status, self.codes)
             host_events().run_ended(self)
@@ -240,6 +250,7 @@ class Run(Model):
         was = self.status
         self.status, self.result, self.ended_at, self.due_at = "failed", "failure", now(), None
         self.errors = [{"type": type, "code": code}]
+        self._sum_up(was)
         self.lease_until = None
         self.version += 1
         self.connect_session.touch()
@@ -274,6 +285,15 @@ class Run(Model):
         """The older it is, the rarer we ask: every 10 seconds at first, every 4 minutes in the end."""
         return now() + min(max((now() - self.created_at) / 6, FIRST_LOOK), LAST_LOOK)
 
+    def _sum_up(self, was: str) -> None:
+        """It is over: what statistics want to know of it."""
+        assert self.ended_at is not None
+        self.questions = len(self.prompts)
+        self.waited = round(sum(((p.answered_at or self.ended_at) - p.asked_at).total_seconds() for p in self.prompts))
+        if self.status == "failed":
+            code = self.errors[0]["code"] if self.errors else "unknown"
+            self.trouble = f"{code[:100]}/{stage_of(was, asked=bool(self.prompts))}"
+
     def _follow_prompt(self, interaction: Interaction | None, as_of: datetime) -> None:
         last = self.prompt
         if interaction is None:
@@ -304,6 +324,13 @@ class Move(Model):
     noticed_at: Mapped[Moment] = mapped_column(default=now)
 
     run: Mapped[Run] = relationship(back_populates="moves")
+
+
+def stage_of(was: str, *, asked: bool) -> str:
+    """Where a run stood that failed: start, queue, site, question or answer."""
+    if was == "interaction_required":
+        return "question"
+    return "answer" if asked else {"new": "start", "queued": "queue"}.get(was, "site")
 
 
 def output_of(run: Run, vault: Any) -> Any:

@@ -36,6 +36,14 @@ class Source(Model):
     failures: Mapped[int] = mapped_column(default=0)
     """Runs in a row that failed at the site itself."""
     failed_at: Mapped[Moment | None]
+    stopped_until: Mapped[Moment | None]
+    """Support has stopped new connections until then."""
+    stop_message: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    """What people are told meanwhile, in support's words."""
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.stopped_until is not None and now() < self.stopped_until
 
     @property
     def host(self) -> str:

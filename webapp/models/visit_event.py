@@ -1,4 +1,4 @@
-"""What somebody a host sent us did in their visit, step by step; never what they typed."""
+"""What somebody did in their visit, step by step; never what they typed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+// The dashboard by keyboard: / to search, j and k through a list, Enter to open.
+"use strict";
+
+(() => {
+  const isTyping = (element) => element.closest("input, textarea, select, [contenteditable]");
+
+  let at = -1;
+
+  function go(step) {
+    const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
+    if (!rows.length) return;
+    if (rows[at]) rows[at].removeAttribute("aria-current");
+    at = Math.min(Math.max(at + step, 0), rows.length - 1);
+    rows[at].setAttribute("aria-current", "true");
+    rows[at].scrollIntoView({ block: "nearest" });
+  }
+
+  function open() {
+    const link = document.querySelector("[data-rows] tr[aria-current] a[href]");
+    if (link) link.click();
+  }
+
+  const KEYS = {
+    "/": () => document.querySelector("[data-slash]")?.focus(),
+    j: () => go(1),
+    k: () => go(-1),
+    Enter: open,
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.isComposing;
+    if (!plain || isTyping(event.target) || !KEYS[event.key]) return;
+    if (event.key === "Enter" && event.target.closest("a, button, summary")) return;
+    event.preventDefault();
+    KEYS[event.key]();
+  });
+})();

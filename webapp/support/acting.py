@@ -1,0 +1,1 @@
+"""The pages of acts: asked for with a reason, done once."""

@@ -1,0 +1,1 @@
+"""`gangway staff` and `gangway audit`."""

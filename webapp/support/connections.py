@@ -1,0 +1,1 @@
+"""The connection page: whose it is, where it stands, what happened, live."""

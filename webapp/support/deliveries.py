@@ -1,0 +1,1 @@
+"""What we told hosts: deliveries and their attempts."""

@@ -1,0 +1,1 @@
+"""Signing in: password, second factor, and a link that begins it all; signing out."""

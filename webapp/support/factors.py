@@ -1,0 +1,1 @@
+"""The second factor: time-based codes, each good once, and recovery codes."""

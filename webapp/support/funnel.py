@@ -1,0 +1,1 @@
+"""How far visits come, screen by screen."""

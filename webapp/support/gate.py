@@ -1,0 +1,146 @@
+"""Who of the staff is asking, and whether their role allows it.
+
+Every view of the dashboard says what it needs (`needs` in `pages.py`); nothing is open because somebody forgot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from flask import Response, abort, current_app, g, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError
+
+from .. import logs
+from ..current import config
+from ..db import db, now, writing
+from ..errors import new_reference
+from ..limits import API_TRIES_PER_ADDRESS
+from ..models import AuditEntry, Staff, StaffSession, StaffToken
+from ..models.staff import NOTICED_EVERY
+
+View = TypeVar("View", bound=Callable[..., Any])
+ANYBODY = "anybody"
+"""Needed by what has to work before somebody is signed in."""
+LONGEST_REASON = 500
+
+
+def needs(role: str, *, fresh: bool = False) -> Callable[[View], View]:
+    """Marks a view with the role it is for, and whether both factors must have been given a moment ago."""
+
+    def mark(view: View) -> View:
+        view.needs, view.fresh = role, fresh  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+# --- people ----------------------------------------------------------------------------------------------------
+
+
+def cookie() -> str:
+    """The name of the staff's cookie. It is never sent along from another site's link."""
+    return "__Host-gangway-staff" if config().secure else "gangway-staff"
+
+
+def half_session() -> StaffSession | None:
+    """The session of this browser, though its second factor may still be missing."""
+    if "staff_session" not in g:
+        g.staff_session = StaffSession.by_token(request.cookies.get(cookie(), ""))
+    found: StaffSession | None = g.staff_session
+    return found
+
+
+def session() -> StaffSession:
+    """The session of whoever is signed in. Only behind the gate."""
+    found = half_session()
+    assert found is not None and found.is_whole
+    return found
+
+
+def me() -> Staff:
+    """Whoever asks, by cookie or by token. Only behind the gate."""
+    staff: Staff = g.staff_token.staff if "staff_token" in g else session().staff
+    return staff
+
+
+def only_staff() -> ResponseReturnValue | None:
+    """Before every page: signed in with both factors, a role that may, and fresh where that is asked for."""
+    view: Any = current_app.view_functions[request.endpoint or ""]
+    role, fresh = view.needs, view.fresh
+    if role == ANYBODY:
+        return None
+    found = half_session()
+    if found is None or not found.is_whole:
+        if request.method != "GET":
+            abort(401)
+        return redirect(url_for("support.sign_in", next=request.full_path.rstrip("?")))
+    notice(found)
+    if not found.staff.may(role):
+        logs.event("authz_fail")
+        with writing():
+            record("refused", result="refused", details={"page": request.endpoint, "needs": role})
+        return render_template("support/refused.html", role=role), 403
+    if fresh and not found.is_fresh:
+        back = request.full_path.rstrip("?") if request.method == "GET" else ""
+        return redirect(url_for("support.prove", next=back), 303)
+    return None
+
+
+def notice(found: StaffSession) -> None:
+    """They are here. A stream that stays open is no sign of anybody."""
+    if now() - found.seen_at > NOTICED_EVERY and not request.path.endswith("/live"):
+        with suppress(OperationalError), writing():
+            db.session.get_one(StaffSession, found.id).seen_at = now()
+
+
+def start_cookie(response: Response, token: str) -> Response:
+    response.set_cookie(cookie(), token, httponly=True, secure=config().secure, samesite="Strict", path="/")
+    return response
+
+
+# --- programs --------------------------------------------------------------------------------------------------
+
+
+def only_tokens() -> ResponseReturnValue | None:
+    """Before every JSON twin: a staff token whose owner's role may read the page."""
+    from ..current import limits
+
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    found = StaffToken.by_token(token.strip()) if scheme.lower() == "bearer" else None
+    if found is None:
+        limits().count(API_TRIES_PER_ADDRESS, request.remote_addr or "")
+        logs.event("authn_login_fail")
+        return no(401, "token_invalid", "Send a staff token: Authorization: Bearer st_…")
+    g.staff_token = found
+    view: Any = current_app.view_functions[request.endpoint or ""]
+    role = view.needs
+    if not found.staff.may(role):
+        logs.event("authz_fail")
+        return no(403, "role_too_small", f"This page is for {role}s.")
+    return None
+
+
+def no(status: int, code: str, message: str) -> ResponseReturnValue:
+    """An error for programs."""
+    return jsonify(error={"code": code, "message": message, "request_id": new_reference()}), status
+
+
+# --- the record ------------------------------------------------------------------------------------------------
+
+
+def record(act: str, object: str = "", **more: Any) -> AuditEntry:
+    """Write down what somebody of the staff does, in the transaction that does it. Inside `writing()`.
+
+    *object* is a public id. *more*: reason, result, once, details (a dict, masked), staff (before they are signed in).
+    """
+    staff: Staff | None = more.pop("staff", None)
+    found = half_session()
+    if found is not None and found.is_whole:
+        staff = staff or found.staff
+        more = {"session": found.ref, "method": found.method, **more}
+    who = {"staff_id": staff.id, "role": staff.role} if staff is not None else {}
+    where = {"address": request.remote_addr or "", "request_id": new_reference()}
+    return AuditEntry.append(act, object=object, **who, **where, **more)

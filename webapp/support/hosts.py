@@ -1,0 +1,1 @@
+"""The companies whose people connect accounts here."""

@@ -1,0 +1,1 @@
+"""What Deck sent us: the inbox and what was parked."""

@@ -1,0 +1,1 @@
+"""Now: what happens this moment, and what is in trouble."""

@@ -1,0 +1,1 @@
+"""One box: what somebody reads out, and the place it means."""

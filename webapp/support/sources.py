@@ -1,0 +1,1 @@
+"""How sources fare: the table, and one source in detail."""

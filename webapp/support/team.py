@@ -1,0 +1,1 @@
+"""The team: who is staff, with which role; inviting, disabling, a new second factor."""

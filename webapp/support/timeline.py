@@ -1,0 +1,1 @@
+"""Everything that happened to a connection, from every side, in one order."""
