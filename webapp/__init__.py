@@ -46,7 +46,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
     from .current import Parts
     from .deck import DeckClient, Signatures
     from .limits import Limits, Window
-    from .ops import health, watching
+    from .ops import crowd, health, watching
     from .vault import Vault
 
     config = config or Config.from_env(os.environ)
@@ -84,7 +84,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
     db.init_app(app)
     Migrate(app, db.db, directory=assets.shipped("migrations"))
     account.login_manager.init_app(app)
-    for room in (watching, errors, headers, assets, pages, health):
+    for room in (watching, crowd, errors, headers, assets, pages, health):
         room.init_app(app)
     doors = {
         "web": (

@@ -56,14 +56,13 @@ def init_app(app: Flask) -> None:
 
 
 def refuse(error: HTTPException) -> ResponseReturnValue:
-    code = error.code or 500
+    code, reference = error.code or 500, ""
     if code >= 500:
         reference = new_reference()
         log.error("request failed reference=%s", reference)
-        return page(code, reference)
     if code in (400, 413):
         logs.event("input_validation_fail")
-    return *page(code), [(name, value) for name, value in error.get_headers() if name in KEPT_HEADERS]
+    return *page(code, reference), [(name, value) for name, value in error.get_headers() if name in KEPT_HEADERS]
 
 
 def blame_deck(error: DeckError) -> ResponseReturnValue:

@@ -30,6 +30,9 @@ limit_request_fields = 100
 errorlog = "-"
 control_socket_disable = True
 
+UNREAD_SECONDS = 30
+"""A browser that reads nothing for so long is not there any more."""
+
 
 operators: list[socket.socket] = []
 """Where metrics are shown, if anywhere: bound once, and answered by whichever process is free."""
@@ -39,6 +42,18 @@ def on_starting(arbiter: Any) -> None:
     """gunicorn's hook: before there is any worker."""
     if address := os.environ.get("GANGWAY_OPS"):
         operators.append(listen(address))
+
+
+def when_ready(arbiter: Any) -> None:
+    """gunicorn's hook: it listens, and nobody has been let in."""
+    for listener in arbiter.LISTENERS:
+        cut_off_who_reads_nothing(listener.sock)
+
+
+def cut_off_who_reads_nothing(listener: socket.socket, seconds: float = UNREAD_SECONDS) -> None:
+    """The kernel ends a connection whose other side takes nothing for so long, where it knows how (Linux)."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family != socket.AF_UNIX:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1_000))  # those it accepts too
 
 
 def listen(address: str) -> socket.socket:

@@ -23,6 +23,12 @@ OVERLAP = timedelta(minutes=10)
 KEPT = timedelta(days=30)
 """How far back Deck's list goes (docs.deck.co/events/events)."""
 
+TICK = timedelta(milliseconds=1)
+"""How finely Deck tells time."""
+
+MOST = 5_000
+"""Events in one pass: 50 calls, so that other chores get their turn. The next pass goes on at once."""
+
 log = logging.getLogger("gangway.watchdog")
 
 
@@ -37,17 +43,30 @@ def look_after_destination(chore: Chore) -> str:
 
 
 def catch_up(chore: Chore) -> str:
-    """Fetch the events that were listed since the last time and take those that never came. Deck's time counts."""
-    since = _moment(chore.state.get("since"))
-    newest, missed = since, 0
-    listed = deck().events(created_after=since - OVERLAP)
+    """Fetch the events that were listed since the last time and take those that never came. Deck's time counts.
+
+    The list begins with the newest. Where there are more than one pass takes, the next pass goes on below what this
+    one has seen, and only when all are there does `since` move.
+    """
+    since, until = _moment(chore.state.get("since")), chore.state.get("until")
+    newest = _moment(chore.state["newest"]) if until else since
+    oldest, seen, missed = None, 0, 0
+    before = datetime.fromisoformat(until) if until else None
+    listed = islice(deck().events(created_after=since - OVERLAP, created_before=before), MOST)
     while page := list(islice(listed, 100)):
         told = [(event, body) for body in page if (event := _readable(body))]
         newest = max([newest, *(event.created_at for event, _ in told)])
+        oldest = min([event.created_at for event, _ in told], default=oldest)
+        seen += len(page)
         with writing():
             missed += sum(_take(event, body) for event, body in told)
     with writing():
-        chore.state = {"since": newest.isoformat()}
+        if seen == MOST and oldest is not None:
+            below = oldest + TICK if oldest + TICK != before else oldest  # some of the same moment may be left
+            place = {"until": below.isoformat(), "newest": newest.isoformat(), "goes_on": True}
+            chore.state = {"since": since.isoformat(), **place}
+        else:
+            chore.state = {"since": newest.isoformat()}
     metrics.events_missed.inc(missed)
     if missed:
         log.warning("webhook events that never came: %s", missed)

@@ -16,10 +16,12 @@ from tests.conftest import SECRET
 from tests.deck.once import BANK, CARD, CODE, PASSWORD, Later, looks
 from tests.people import Deck, Visitor
 from tests.test_webhooks import Knocker, event
-from webapp import logs
+from webapp import logs, watchdog
 from webapp.bus import visit_topic
+from webapp.db import db
 from webapp.deck import Signatures
 from webapp.live import WATCH_EVERY, look_sooner
+from webapp.models import Chore
 from webapp.twin.world import World
 
 NEW = "whsec_" + base64.b64encode(b"another secret, also of 32 bytes").decode()
@@ -240,6 +242,36 @@ def test_r32_a_destination_that_is_off_is_on_again_within_a_minute_and_the_gap_i
         world.credentials.refuse(credential)
     deck.lets_pass(seconds=1)
     assert "credential.invalid" in {kept.type for kept in door.kept()}, "and Deck delivers again"
+
+
+def test_r32_more_than_one_pass_can_take_is_taken_in_several(
+    robin: Visitor,
+    deck: Deck,
+    world: World,
+    passes: Callable[..., None],
+    door: Knocker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watchdog, "MOST", 4)
+    deck.our_watchdog_looks()
+    world.events.set_status(the_destination(deck), "inactive")
+    robin.signs_in_at(*POWER)
+    deck.goes_on()
+    listed = {e["id"] for e in deck.objects("events") if e["type"].startswith(("task_run.", "credential."))}
+    assert len(listed) > watchdog.MOST and door.kept() == []
+    passes(60)
+    looks = 0
+    while "goes_on" in watermark(deck) or not looks:
+        deck.our_watchdog_looks()
+        looks += 1
+    assert looks > 1 and {kept.deck_id for kept in door.kept()} >= listed
+    assert set(watermark(deck)) == {"since"}, "and the next look begins where this one ended"
+
+
+def watermark(deck: Deck) -> dict[str, Any]:
+    with deck.app.app_context():
+        state: dict[str, Any] = db.session.get_one(Chore, "events").state
+        return state
 
 
 def test_r32_one_that_is_switched_off_again_is_switched_on_again(

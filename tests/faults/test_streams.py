@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 import socket
@@ -21,7 +22,7 @@ from tests.people import Deck, Visitor
 from tests.processes import answering, free_ports, running
 from tests.test_live import Tab
 from tests.test_programs import GANGWAY, gangway, settings
-from webapp import live
+from webapp import live, serving
 
 IDS = [None, "0", "1", "999999999999", "-1", "garbage", "x" * 10_000, "a b"]
 
@@ -156,6 +157,19 @@ def test_r27_two_hundred_who_read_nothing_hold_nobody_up(town: Town) -> None:
             slowest = max(slowest, time.monotonic() - began)
         assert slowest < 2
         assert 'data-view="interaction"' in robin.get(visit).text
+
+
+def test_r27_who_reads_nothing_for_a_while_is_cut_off() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as reader:
+        serving.cut_off_who_reads_nothing(listener, seconds=0.5)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        reader.connect(listener.getsockname())
+        stream, _ = listener.accept()
+        with stream, pytest.raises(TimeoutError) as cut:
+            stream.settimeout(30)
+            while True:
+                stream.send(b"x" * 65_536)
+        assert cut.value.errno == errno.ETIMEDOUT, "by the kernel, not by our patience"
 
 
 STREAMS = 200

@@ -22,6 +22,7 @@ from tests.test_webhooks import Knocker, event
 from webapp import create_app
 from webapp.db import db
 from webapp.models import Chore
+from webapp.ops.crowd import PAGES_AT_ONCE
 from webapp.twin.world import World
 from webapp.worker import Worker
 
@@ -51,6 +52,22 @@ def test_r36_a_crowd_is_told_to_wait_and_whoever_is_in_the_middle_goes_on(
     asked.presses("Send code", f0=CODE)
     deck.goes_on()
     assert looks(asked) == "outcome"
+
+
+def test_r36_pages_are_refused_before_forms_and_before_everybody_waits(
+    asked: Visitor, app: Flask, deck: Deck, door: Knocker
+) -> None:
+    crowd = app.extensions["gangway.crowd"]
+    assert crowd.inside == 0, "everybody who came has gone again"
+    crowd.inside = PAGES_AT_ONCE
+    refused = asked.presses("Send code", f0=CODE)  # the answer is taken, the page it leads to is not shown
+    assert refused.status_code == 503 and "Nothing was lost" in asked.sees()
+    assert 1 <= int(refused.headers["Retry-After"]) <= 4
+    assert door.delivers(event()) == 204, "Deck is always let in"
+    crowd.inside = 0
+    deck.goes_on()
+    assert looks(asked) == "outcome", "an answer was taken in the middle of the crowd"
+    assert crowd.inside == 0
 
 
 def test_r36_when_every_connection_to_the_database_is_taken_it_is_busy_and_says_so(

@@ -189,9 +189,12 @@ class DeckClient:
 
     # --- events --------------------------------------------------------------------------------------------
 
-    def events(self, *, created_after: datetime) -> Iterator[dict[str, Any]]:
+    def events(self, *, created_after: datetime, created_before: datetime | None = None) -> Iterator[dict[str, Any]]:
         """As they would have been delivered, newest first; kept 30 days. https://docs.deck.co/events/events"""
-        return self._pages("events", {"created_after": _moment(created_after)})
+        between = {"created_after": _moment(created_after)}
+        if created_before is not None:
+            between["created_before"] = _moment(created_before)
+        return self._pages("events", between)
 
     def destinations(self) -> Iterator[Destination]:
         return (Destination.from_json(item) for item in self._pages("event-destinations"))

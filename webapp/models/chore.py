@@ -25,7 +25,7 @@ class Chore(Model):
     problem: Mapped[str] = mapped_column(String(200), default="")
     """What an operator should know, in words; empty when all is well."""
     state: Mapped[Json] = mapped_column(default=dict)
-    """What the next time has to know."""
+    """What the next time has to know. With `goes_on` in it there is more to do at once."""
 
     @classmethod
     def claim(cls, name: str) -> Chore | None:
@@ -44,6 +44,7 @@ class Chore(Model):
 
     def done(self, *, again_in: timedelta, problem: str = "", failed: bool = False) -> None:
         """Inside `writing()`."""
-        self.lease_until, self.due_at, self.problem = None, now() + again_in, problem
+        wait = timedelta(0) if self.state.get("goes_on") and not failed else again_in
+        self.lease_until, self.due_at, self.problem = None, now() + wait, problem
         if not failed:
             self.done_at = now()
