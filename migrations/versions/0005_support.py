@@ -1,4 +1,4 @@
-"""support: staff, what they did, how sources fare
+"""support: staff, what they did, how sources fare; and what a host wishes for one visit
 
 Only adds. The audit log refuses to be changed, whoever tries: a trigger each for UPDATE and DELETE.
 """
@@ -204,6 +204,7 @@ def upgrade() -> None:
     op.add_column("source", sa.Column("stopped_until", MOMENT, nullable=True))
     op.add_column("source", sa.Column("stop_message", sa.String(length=300), server_default="", nullable=False))
     op.add_column("connect_session", sa.Column("device", sa.String(length=10), server_default="", nullable=False))
+    op.add_column("invitation", sa.Column("wishes", sa.JSON(), server_default="{}", nullable=False))
     op.create_index(op.f("ix_person_client_user_id"), "person", ["client_user_id"])
     op.create_index(op.f("ix_intent_request_id"), "intent", ["request_id"])
 
@@ -229,6 +230,7 @@ def refuse_changes() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_intent_request_id"), "intent")
     op.drop_index(op.f("ix_person_client_user_id"), "person")
+    op.drop_column("invitation", "wishes")
     op.drop_column("connect_session", "device")
     op.drop_column("source", "stop_message")
     op.drop_column("source", "stopped_until")

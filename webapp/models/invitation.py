@@ -39,6 +39,8 @@ class Invitation(Model):
     return_url: Mapped[str] = mapped_column(String(2000), default="")
     state: Mapped[str] = mapped_column(String(500), default="")
     tags: Mapped[Json] = mapped_column(default=dict)
+    wishes: Mapped[Json] = mapped_column(default=dict, server_default="{}")
+    """What this one visit asked for beyond the host's own: `origins`, `language`, `accent`, `radius`, `words`."""
     public_token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     """Of what the host's page was handed when it had worked; the host's server exchanges it, once."""
     public_token_until: Mapped[Moment | None]
