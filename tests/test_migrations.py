@@ -241,7 +241,7 @@ LATER: dict[str, dict[str, dict[str, Any]]] = {
     },
     "0004": {
         "endpoint": {
-            "id": 1,
+            "id": 1_001,
             "ref": "oldendpoint",
             "host_id": 1,
             "url": "https://tidepool.example/hooks",
@@ -249,7 +249,7 @@ LATER: dict[str, dict[str, dict[str, Any]]] = {
             "created_at": THEN,
         },
         "host_event": {
-            "id": 1,
+            "id": 1_001,
             "ref": "oldhostevent",
             "host_id": 1,
             "type": "run.completed",
@@ -258,18 +258,18 @@ LATER: dict[str, dict[str, dict[str, Any]]] = {
             "created_at": THEN,
         },
         "delivery": {
-            "id": 1,
+            "id": 1_001,
             "ref": "olddelivery",
-            "endpoint_id": 1,
-            "event_id": 1,
+            "endpoint_id": 1_001,
+            "event_id": 1_001,
             "state": "delivered",
             "tries": 1,
             "created_at": THEN,
             "settled_at": THEN,
         },
-        "attempt": {"id": 1, "delivery_id": 1, "status": 204, "problem": "", "milliseconds": 12, "at": THEN},
+        "attempt": {"id": 1_001, "delivery_id": 1_001, "status": 204, "problem": "", "milliseconds": 12, "at": THEN},
         "visit_event": {
-            "id": 1,
+            "id": 1_001,
             "ref": "oldvisitevent",
             "connect_session_id": 1_001,
             "seq": 1,
