@@ -17,7 +17,7 @@ from webapp.config import Config
 from webapp.current import Parts, vault
 from webapp.db import db, now, writing
 from webapp.keys import SEALED, UNKNOWN, count_by_key, rotate
-from webapp.models import Connection, Endpoint, Intent, Run
+from webapp.models import Connection, Endpoint, Intent, Run, Staff
 from webapp.models.run import output_of
 from webapp.vault import Unsealable, Vault
 
@@ -221,11 +221,12 @@ def calls_in(node: ast.AST) -> set[str]:
 
 
 def test_the_registry_names_the_places_the_product_uses() -> None:
-    run, intent, endpoint = Run(ref="r"), Intent(key="k"), Endpoint(ref="e")
-    assert [f"{sealed.place}.{name}" for sealed, name in zip(SEALED, "rkee", strict=True)] == [
+    run, intent, endpoint, staff = Run(ref="r"), Intent(key="k"), Endpoint(ref="e"), Staff(ref="s")
+    assert [f"{sealed.place}.{name}" for sealed, name in zip(SEALED, "rkees", strict=True)] == [
         run.output_place,
         intent.input_place,
         endpoint.secret_place,
         endpoint.previous_place,
+        staff.seed_place,
     ]
-    assert [sealed.name.key for sealed in SEALED] == ["ref", "key", "ref", "ref"]
+    assert [sealed.name.key for sealed in SEALED] == ["ref", "key", "ref", "ref", "ref"]

@@ -21,6 +21,7 @@ from flask.cli import FlaskGroup
 from . import create_app, host_commands, keeping
 from .config import BadSetting
 from .ops.commands import doctor
+from .support import commands as support_commands
 
 FILE: Any = click.Path(dir_okay=False, path_type=Path)
 
@@ -38,6 +39,7 @@ def cli() -> None:
 
 
 keeping.register(cli)
+support_commands.register(cli)
 cli.add_command(doctor)
 
 

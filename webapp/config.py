@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LIVE_DECK = "https://api.deck.co/v2"
-SECRETS = ("SECRET_KEY", "VAULT_KEYS", "DECK_API_KEY", "DECK_WEBHOOK_SECRETS")
+SECRETS = ("SECRET_KEY", "VAULT_KEYS", "DECK_API_KEY", "DECK_WEBHOOK_SECRETS", "OIDC_CLIENT_SECRET")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -64,6 +65,12 @@ class Config:
     """When the files of secrets that come from files were changed, by setting; Unix time."""
     host_webhooks_to_private: bool = False
     """HOST_WEBHOOKS_TO_PRIVATE: whether hosts' webhooks may go to private addresses too."""
+    oidc_issuer: str = ""
+    """OIDC_ISSUER: the OpenID provider staff may sign in with. Empty: passwords and codes only."""
+    oidc_client_id: str = ""
+    """OIDC_CLIENT_ID"""
+    oidc_client_secret: str = ""
+    """OIDC_CLIENT_SECRET"""
 
     @property
     def secure(self) -> bool:
@@ -91,6 +98,7 @@ class Config:
         A setting NAME may also come from a file named by NAME_FILE, as container secrets do.
         """
         read = _Reader(environ)
+        read.all_or_none("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
         return cls(
             secret_key=read.secret("SECRET_KEY"),
             vault_keys=read.vault_keys("VAULT_KEYS"),
@@ -111,6 +119,9 @@ class Config:
             log_format=read.word("LOG_FORMAT", ("json", "text")),
             secrets_changed=tuple(read.changed(SECRETS)),
             host_webhooks_to_private=read.yes_or_no("HOST_WEBHOOKS_TO_PRIVATE"),
+            oidc_issuer=read.issuer("OIDC_ISSUER"),
+            oidc_client_id=read.text("OIDC_CLIENT_ID"),
+            oidc_client_secret=read.text("OIDC_CLIENT_SECRET"),
         )
 
 
@@ -180,6 +191,18 @@ class _Reader:
         if parts.scheme == "http" and host not in LOOPBACK:
             raise BadSetting(name, "must be https: plain http is for this machine only")
         return value
+
+    def issuer(self, name: str) -> str:
+        if not self.text(name):
+            return ""
+        if importlib.util.find_spec("authlib") is None:
+            raise BadSetting(name, "needs one more package: install gangway[sso]")
+        return self.address(name)
+
+    def all_or_none(self, *names: str) -> None:
+        missing = [name for name in names if not self.text(name)]
+        if missing and len(missing) < len(names):
+            raise BadSetting(missing[0], f"is not set: {', '.join(names)} go together")
 
     def database(self, name: str, *, default: str) -> str:
         value = self.text(name, default=default)

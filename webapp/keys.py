@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from .current import config, vault
 from .db import db, writing
-from .models import Endpoint, Intent, Run
+from .models import Endpoint, Intent, Run, Staff
 from .vault import Unsealable
 
 BATCH = 100
@@ -37,6 +37,7 @@ SEALED = [
     Sealed(Intent.sealed_input, Intent.key),
     Sealed(Endpoint.sealed_secret, Endpoint.ref),
     Sealed(Endpoint.sealed_previous, Endpoint.ref),
+    Sealed(Staff.sealed_seed, Staff.ref),
 ]
 
 

@@ -15,6 +15,8 @@ from . import logs
 
 SIGN_IN_PER_ACCOUNT = parse("10/15minutes")
 SIGN_IN_PER_ADDRESS = parse("60/15minutes")
+STAFF_SIGN_IN_PER_ADDRESS = parse("50/15minutes")
+"""Passwords and codes together. What one account may try is counted in its row."""
 SIGN_UP_PER_ADDRESS = parse("20/hour")
 SECRETS_PER_PERSON = parse("30/15minutes")
 """Sign-ins and answers somebody sends to websites through us: nobody should stuff credentials with our help."""

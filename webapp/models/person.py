@@ -63,12 +63,22 @@ class Person(Model):
     def with_password(cls, email: str, password: str) -> Person | None:
         """Whoever has this email and this password. Takes as long for a stranger as for a wrong password."""
         person = cls.by_email(email)
-        with _hashing:
-            try:
-                HASHER.verify((person and person.password_hash) or NOBODY, password)
-            except argon2.exceptions.VerificationError:
-                return None
-        return person
+        return person if is_password(person.password_hash if person else None, password) else None
+
+
+def is_password(kept: str | None, given: str) -> bool:
+    """Whether *given* is the password *kept* is the hash of. Takes as long when nothing is kept."""
+    with _hashing:
+        try:
+            HASHER.verify(kept or NOBODY, given)
+        except argon2.exceptions.VerificationError:
+            return False
+    return kept is not None
+
+
+def is_outdated(kept: str) -> bool:
+    """Whether a hash was made with weaker settings than today's."""
+    return HASHER.check_needs_rehash(kept)
 
 
 def hash_password(password: str) -> str:

@@ -22,6 +22,7 @@ from . import (
     sso,
     team,
     views,
+    welcome,
 )
 from .pages import api, bp
 
@@ -44,6 +45,7 @@ ROOMS = (
     sso,
     team,
     views,
+    welcome,
 )
 """Importing a room hangs its pages on the blueprints."""
 
