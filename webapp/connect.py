@@ -224,6 +224,8 @@ def again(ref: str) -> ResponseReturnValue:
         return to(session)
     if view.run.result == "unknown" and view.run.status != "canceled":
         return to(session)
+    if view.run.source.is_stopped:
+        return View("down", session, view.run).page(409)
     careful = caution(session.person_id, view.run.source_id)
     if careful.paused_until is not None:
         return View("paused", session, view.run, careful).page(409)

@@ -68,15 +68,8 @@ def begin(connection: Connection, purpose: str) -> ResponseReturnValue:
         task = Task.first()
         if task is None:
             abort(503)
-        session = ConnectSession(
-            person_id=connection.person_id,
-            source=connection.source,
-            connection=connection,
-            task=task,
-            purpose=purpose,
-            consented_at=now(),
-            device=device(),
-        )
+        session = ConnectSession.about_again(connection, task, purpose)
+        session.consented_at, session.device = now(), device()
         db.session.add(session)
         note(session, "OPEN")
         if purpose == "refresh":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -14,10 +13,11 @@ from sqlalchemy.orm import selectinload
 
 from .current import vault
 from .db import db, now, writing
-from .models import Endpoint, Host, HostKey, Source
+from .host_facts import BadHost, allowed, new_host
+from .models import Endpoint, Host, HostKey
 
-ORIGIN = re.compile(r"https://[a-z0-9.-]+(:[0-9]{1,5})?")
-TEST_ORIGIN = re.compile(r"http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
+OPTIONS = {"name": "NAME", "origins": "--origin", "return_urls": "--return-url", "sources": "--source"}
+"""Where a host's facts come from."""
 
 group = AppGroup("host", help="The companies whose people connect accounts here.")
 
@@ -32,25 +32,14 @@ def add(
     name: str, return_urls: tuple[str, ...], origins: tuple[str, ...], sources: tuple[str, ...], is_test: bool
 ) -> None:
     """Add a host and print its first secret key, once."""
-    if not 1 <= len(name) <= 40 or not name.isprintable():
-        raise click.BadParameter("at most 40 printable characters", param_hint="NAME")
-    for origin in origins:
-        if not (ORIGIN.fullmatch(origin) or (is_test and TEST_ORIGIN.fullmatch(origin))):
-            raise click.BadParameter(f"{origin} is no origin such as https://shop.example", param_hint="--origin")
-    for url in return_urls:
-        if not allowed(url, is_test=is_test):
-            raise click.BadParameter(f"{url} is no https address", param_hint="--return-url")
-    for slug in sources:
-        if Source.by_slug(slug) is None:
-            raise click.BadParameter(f"there is no source {slug}", param_hint="--source")
-    host = Host(
-        name=name, is_test=is_test, origins=list(origins), return_urls=list(return_urls), sources=list(sources) or None
-    )
     try:
+        host = new_host(name, origins=origins, return_urls=return_urls, sources=sources, is_test=is_test)
         with writing():
             db.session.add(host)
             db.session.flush()
             key = HostKey.issue(host)
+    except BadHost as error:
+        raise click.BadParameter(str(error), param_hint=OPTIONS[error.name]) from error
     except IntegrityError as error:
         raise click.ClickException(f"there is a host {name} already") from error
     click.echo(f"{name} was added. Its secret key, which nobody can read again:\n{key}")
@@ -135,10 +124,6 @@ def find(name: str) -> Host:
     if host is None:
         raise click.ClickException(f"there is no host {name}")
     return host
-
-
-def allowed(url: str, *, is_test: bool) -> bool:
-    return url.startswith("https://") or (is_test and url.startswith(("http://localhost:", "http://127.0.0.1:")))
 
 
 def day(moment: datetime) -> str:

@@ -26,6 +26,9 @@ API_PER_HOST = parse("600/minute")
 API_TRIES_PER_ADDRESS = parse("60/15minutes")
 """Calls without a valid key."""
 VISITS_PER_PERSON = parse("60/hour")
+ACTS_PER_STAFF = parse("60/15minutes")
+BULK_ACTS_PER_STAFF = parse("10/15minutes")
+"""Acts that touch many people's things at once."""
 
 TRY_REDIS_AGAIN = 5.0
 ALONE_SHARE = 3

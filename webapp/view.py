@@ -29,6 +29,7 @@ TITLES = {
     "interaction": "{s} asks you something",
     "paused": "{s}: a pause",
     "down": "{s} is not working",
+    "stopped": "{s} is paused",
     "expired": "This page waited too long",
     "left": "Nothing was connected",
 }
@@ -61,8 +62,9 @@ class View:
         """For the browser's tab."""
         if self.name == "outcome":
             return self.outcome.title
-        source = self.session.source.name if self.session.source else "an account"
-        return TITLES[self.name].format(s=source)
+        source = self.session.source
+        is_stopped = self.name == "down" and source is not None and source.is_stopped
+        return TITLES["stopped" if is_stopped else self.name].format(s=source.name if source else "an account")
 
     @property
     def asker(self) -> str:
@@ -134,6 +136,8 @@ def has_typed_since(session: ConnectSession, run: Run) -> bool:
 def sign_in_view(session: ConnectSession, run: Run | None = None) -> View:
     """The sign-in form, or why there is none now. Its username is what Deck remembers, never what we kept."""
     assert session.source is not None
+    if session.source.is_stopped:
+        return View("down", session, run)
     careful = caution(session.person_id, session.source.id)
     if careful.paused_until is not None:
         return View("paused", session, run, careful)

@@ -34,7 +34,7 @@ MALFORMED = [
 
 def routes(house: House) -> Iterator[tuple[str, str]]:
     for rule in house.app.url_map.iter_rules():
-        if "ref" in rule.arguments:
+        if "ref" in rule.arguments and not rule.endpoint.startswith("support"):  # see tests/support/test_matrix.py
             for method in sorted({"GET", "POST"} & (rule.methods or set())):
                 yield method, rule.rule.replace("<int:number>", "0").replace("<step>", "answer")
 

@@ -6,8 +6,8 @@ a pending intent, and it can be called again. The call is made with the intent's
 
 from .answering import AlreadyAnswered, answer
 from .attempts import carry_out
-from .disconnecting import disconnect
-from .running import start_run, stop_run
+from .disconnecting import disconnect, plan_disconnect
+from .running import plan_run, plan_stop, start_run, stop_run
 from .signing_in import MustTypeAgain, hand_over_sign_in
 
 __all__ = [
@@ -17,6 +17,9 @@ __all__ = [
     "carry_out",
     "disconnect",
     "hand_over_sign_in",
+    "plan_disconnect",
+    "plan_run",
+    "plan_stop",
     "start_run",
     "stop_run",
 ]

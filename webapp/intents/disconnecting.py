@@ -15,17 +15,24 @@ from .attempts import attempt, carries_out, in_time, looks_up
 def disconnect(connection: Connection, *, at_once: bool = True) -> None:
     """Have Deck destroy the sign-in. Tried until Deck confirms it; unless *at_once*, by the worker."""
     with writing(connection.person_id):
-        if connection.status in ("deleting", "deleted"):
-            return
-        if connection.deck_id is None:
-            connection.become("deleted")
-            return
-        connection.become("deleting")
-        intent = Intent(kind="credential.delete", connection=connection)
-        if not at_once:
+        intent = plan_disconnect(connection)
+        if intent is not None and not at_once:
             intent.due_at = now()
-        db.session.add(intent)
-    attempt(intent) if at_once else bus().ring(WORK)
+    if intent is not None:
+        attempt(intent) if at_once else bus().ring(WORK)
+
+
+def plan_disconnect(connection: Connection) -> Intent | None:
+    """Decide that its sign-in is destroyed; None when there is nothing to tell Deck. Inside `writing()`."""
+    if connection.status in ("deleting", "deleted"):
+        return None
+    if connection.deck_id is None:
+        connection.become("deleted")
+        return None
+    connection.become("deleting")
+    intent = Intent(kind="credential.delete", connection=connection)
+    db.session.add(intent)
+    return intent
 
 
 @carries_out("credential.delete")

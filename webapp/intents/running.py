@@ -21,17 +21,24 @@ SKEW = timedelta(minutes=10)
 def start_run(session: ConnectSession, *, input: Mapping[str, Any] | None, form: str) -> None:
     """Run the session's task with its credential. Deck may be busy: then the worker keeps trying."""
     with writing(session.person_id):
-        connection = session.connection
-        if Intent.by_form(form) or connection is None or Run.open_at([connection]):
-            return  # a double click, or another tab: one run at a time
-        run = Run(connect_session=session, connection=connection, source=connection.source, task=session.task)
-        intent = Intent(kind="run.start", connection=connection, run=run, form=form)
-        db.session.add_all([run, intent])
-        db.session.flush()
-        if input is not None:
-            intent.sealed_input = vault().seal(dict(input), place=intent.input_place)
-    attempt(intent)
-    announce(run)
+        intent = plan_run(session, input=input, form=form)
+    if intent is not None:
+        attempt(intent)
+        announce(run_of(intent))
+
+
+def plan_run(session: ConnectSession, *, input: Mapping[str, Any] | None, form: str) -> Intent | None:
+    """Decide on a run; None after a double click or in another tab: one run at a time. Inside `writing()`."""
+    connection = session.connection
+    if Intent.by_form(form) or connection is None or Run.open_at([connection]):
+        return None
+    run = Run(connect_session=session, connection=connection, source=connection.source, task=session.task)
+    intent = Intent(kind="run.start", connection=connection, run=run, form=form)
+    db.session.add_all([run, intent])
+    db.session.flush()
+    if input is not None:
+        intent.sealed_input = vault().seal(dict(input), place=intent.input_place)
+    return intent
 
 
 @carries_out("run.start")
@@ -83,17 +90,24 @@ def _find(intent: Intent) -> None:
 def stop_run(run: Run, *, at_once: bool = True) -> None:
     """Cancel at Deck, unless *at_once* by the worker. One that Deck has not taken yet is cancelled once it has."""
     with writing(run.owner):
-        if run.is_over:
-            return
-        run.is_stopping = True
-        run.touch()
-        if run.deck_id is None:
-            return
-        intent = Intent(kind="run.cancel", connection=run.connection, run=run)
-        if not at_once:
+        intent = plan_stop(run)
+        if intent is not None and not at_once:
             intent.due_at = now()
-        db.session.add(intent)
-    attempt(intent) if at_once else bus().ring(WORK)
+    if intent is not None:
+        attempt(intent) if at_once else bus().ring(WORK)
+
+
+def plan_stop(run: Run) -> Intent | None:
+    """Decide that it stops; None when there is nothing to tell Deck now. Inside `writing()`."""
+    if run.is_over:
+        return None
+    run.is_stopping = True
+    run.touch()
+    if run.deck_id is None:
+        return None
+    intent = Intent(kind="run.cancel", connection=run.connection, run=run)
+    db.session.add(intent)
+    return intent
 
 
 @carries_out("run.cancel")

@@ -81,6 +81,12 @@ class ConnectSession(Model):
         self.touch()
 
     @classmethod
+    def about_again(cls, connection: Connection, task: Task, purpose: str) -> ConnectSession:
+        """A new visit about a connection that exists already."""
+        whose = {"person_id": connection.person_id, "source": connection.source, "connection": connection}
+        return cls(task=task, purpose=purpose, **whose)
+
+    @classmethod
     def about(cls, connection: Connection) -> list[ConnectSession]:
         """The latest visit concerned with *connection*."""
         query = select(ConnectSession).filter_by(connection_id=connection.id).order_by(ConnectSession.id.desc())

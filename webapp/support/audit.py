@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from hmac import compare_digest
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
-from ..db import db
+from ..db import db, now, writing
 from ..models import AuditEntry, Staff
 from ..models.audit_entry import BEGINNING
+from .gate import me, record
 from .lists import Cell, Filter, Listing, listing
 
 BATCH = 1_000
+READ, READ_AGAIN = "audit.read", timedelta(hours=1)
+"""Who reads on for an hour is written down once."""
 
 
 def rows() -> Any:
@@ -37,6 +42,15 @@ def by_person(email: str) -> ColumnElement[bool] | None:
     return AuditEntry.staff_id == staff.id if staff else None
 
 
+def reading() -> dict[str, Any]:
+    """Reading what is on record is itself on record."""
+    lately = select(AuditEntry.id).filter_by(act=READ, staff_id=me().id).where(AuditEntry.at > now() - READ_AGAIN)
+    if db.session.scalar(lately.limit(1)) is None:
+        with writing():
+            record(READ, "audit")
+    return {}
+
+
 listing(
     Listing(
         name="audit",
@@ -52,6 +66,7 @@ listing(
         ),
         empty="Every sign-in of the staff and everything they do is written here, and nobody can change it.",
         needs_role="lead",
+        more=reading,
     )
 )
 
@@ -66,6 +81,6 @@ def verify() -> tuple[int, AuditEntry | None]:
         if not entries:
             return count, None
         for entry in entries:
-            if entry.previous != previous or entry.digest != entry.sealed():
+            if entry.previous != previous or not compare_digest(entry.digest, entry.sealed()):
                 return count, entry
             previous, count, after = entry.digest, count + 1, entry.id

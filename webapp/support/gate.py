@@ -79,10 +79,7 @@ def only_staff() -> ResponseReturnValue | None:
         return redirect(url_for("support.sign_in", next=request.full_path.rstrip("?")))
     notice(found)
     if not found.staff.may(role):
-        logs.event("authz_fail")
-        with writing():
-            record("refused", result="refused", details={"page": request.endpoint, "needs": role})
-        return render_template("support/refused.html", role=role), 403
+        return refuse(role)
     if fresh and not found.is_fresh:
         back = request.full_path.rstrip("?") if request.method == "GET" else ""
         return redirect(url_for("support.prove", next=back), 303)
@@ -117,10 +114,17 @@ def only_tokens() -> ResponseReturnValue | None:
     g.staff_token = found
     view: Any = current_app.view_functions[request.endpoint or ""]
     role = view.needs
-    if not found.staff.may(role):
-        logs.event("authz_fail")
+    return None if found.staff.may(role) else refuse(role)
+
+
+def refuse(role: str) -> ResponseReturnValue:
+    """What they want needs a larger *role*. That they tried is on record."""
+    logs.event("authz_fail")
+    if "staff_token" in g:
         return no(403, "role_too_small", f"This page is for {role}s.")
-    return None
+    with writing():
+        record("refused", result="refused", details={"page": request.endpoint, "needs": role})
+    return render_template("support/refused.html", role=role), 403
 
 
 def no(status: int, code: str, message: str) -> ResponseReturnValue:
@@ -138,7 +142,9 @@ def record(act: str, object: str = "", **more: Any) -> AuditEntry:
     """
     staff: Staff | None = more.pop("staff", None)
     found = half_session()
-    if found is not None and found.is_whole:
+    if "staff_token" in g:
+        staff, more = g.staff_token.staff, {"session": g.staff_token.ref, "method": "token", **more}
+    elif found is not None and found.is_whole:
         staff = staff or found.staff
         more = {"session": found.ref, "method": found.method, **more}
     who = {"staff_id": staff.id, "role": staff.role} if staff is not None else {}

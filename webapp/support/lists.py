@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,11 @@ from flask import Response, abort, request, stream_with_context, url_for
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ..db import db
+from ..db import db, writing
 from ..deck.reading import clean_text
 from ..models import SavedView
 from ..stamps import stamp
-from .gate import me, needs
+from .gate import me, needs, record
 from .pages import bp, page
 
 PAGE = 50
@@ -69,6 +69,11 @@ class Listing:
     needs_role: str = "viewer"
     more: Callable[[], dict[str, Any]] = field(default=dict)
     """What else its page shows."""
+    template: str = "list.html"
+
+
+LISTINGS: dict[str, Listing] = {}
+"""By name."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class Kept:
     ref: str
     name: str
     href: str
+    query: str
     is_mine: bool
     is_shared: bool
 
@@ -104,7 +110,7 @@ class Kept:
 def listing(it: Listing) -> Listing:
     """Serve *it* at /support/<name>, as JSON and as CSV."""
 
-    @page(f"/{it.name}", "list.html", name=it.name, needs_role=it.needs_role)
+    @page(f"/{it.name}", it.template, name=it.name, needs_role=it.needs_role)
     def show() -> dict[str, Any]:
         return {
             "title": it.title,
@@ -120,11 +126,14 @@ def listing(it: Listing) -> Listing:
         }
 
     def as_csv() -> Response:
+        with writing():
+            record("export", it.name, details={"filters": sorted(chosen(it))})
         name = f'attachment; filename="{it.name}.csv"'
         lines = stream_with_context(csv_lines(it))
         return Response(lines, mimetype="text/csv", headers={"Content-Disposition": name})
 
     bp.add_url_rule(f"/{it.name}.csv", f"{it.name}_csv", needs(it.needs_role)(as_csv))
+    LISTINGS[it.name] = it
     return it
 
 
@@ -168,8 +177,13 @@ def key_in(text: str) -> int | None:
 
 
 def chosen(it: Listing) -> dict[str, Any]:
-    """The filters of this request that have a value: a short, clean text each."""
-    given = {f.name: clean_text(request.args.get(f.name), longest=200).strip() for f in it.filters}
+    """The filters of this request that have a value."""
+    return filters_in(it, request.args)
+
+
+def filters_in(it: Listing, typed: Mapping[str, str]) -> dict[str, Any]:
+    """The filters of a list that have a value: a short, clean text each."""
+    given = {f.name: clean_text(typed.get(f.name), longest=200).strip() for f in it.filters}
     return {name: value for name, value in given.items() if value}
 
 
@@ -185,7 +199,8 @@ def saved_views(it: Listing) -> list[Kept]:
     found = db.session.scalars(query.order_by(SavedView.name, SavedView.id).limit(PAGE))
     address = url_for(f"support.{it.name}")
     return [
-        Kept(view.ref, view.name, f"{address}?{view.query}", view.staff_id == who, view.is_shared) for view in found
+        Kept(view.ref, view.name, f"{address}?{view.query}", view.query, view.staff_id == who, view.is_shared)
+        for view in found
     ]
 
 

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from ..stamps import stamp
 from .gate import me, needs, no, only_staff, only_tokens, session
+from .notices import notice
 
 MAX_BODY = 16_000
 
@@ -45,7 +46,7 @@ def small_bodies_only() -> None:
 
 @bp.context_processor
 def surroundings() -> dict[str, Any]:
-    return {"nav": NAV, "me": me, "session_of_staff": session}
+    return {"nav": NAV, "me": me, "session_of_staff": session, "notice_of_act": notice}
 
 
 def page(
