@@ -150,9 +150,9 @@
       return;
     }
     const page = new DOMParser().parseFromString(ctx.text, "text/html");
-    const heading = page.querySelector("h1");
-    const advice = page.querySelector("h1 + p");
-    trouble(heading ? `${heading.textContent}. ${advice ? advice.textContent : ""}` : "Something went wrong. Try again.");
+    const said = (where) => page.querySelector(where)?.textContent ?? "";
+    const heading = said("h1");
+    trouble(heading ? `${heading}. ${said("h1 + p")} ${said("[data-code]")}`.trim() : "Something went wrong. Try again.");
   }
 
   document.addEventListener("htmx:error", (event) => {
@@ -198,11 +198,16 @@
 
   // --- first paint ----------------------------------------------------------------------------------------
 
+  const STYLES = {
+    day: { dateStyle: "medium", timeStyle: "short" },
+    time: { timeStyle: "short" },
+    exact: { month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit" },
+  };
+
   function localTimes() {
     const language = document.documentElement.lang;
     for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
-      const style = time.dataset.style === "time" ? {} : { dateStyle: "medium" };
-      const words = new Intl.DateTimeFormat(language, { ...style, timeStyle: "short" });
+      const words = new Intl.DateTimeFormat(language, STYLES[time.dataset.style] || STYLES.day);
       time.textContent = words.format(new Date(time.dateTime));
       time.dataset.local = "yes";
     }

@@ -35,3 +35,42 @@
     KEYS[event.key]();
   });
 })();
+
+// --- a connection's page: whether it is live, and the block for engineers ------------------------------------
+
+(() => {
+  const live = document.getElementById("live");
+
+  function say(words, state) {
+    if (!live) return;
+    live.textContent = words;
+    live.className = `live live--${state}`;
+    live.hidden = false;
+  }
+
+  document.addEventListener("htmx:sse:after:connection", ({ detail }) => {
+    if (detail.connection.status === 200) say("Live", "on");
+  });
+  document.addEventListener("htmx:sse:error", () => say("Reconnecting…", "off"));
+  document.addEventListener("htmx:sse:close", ({ detail }) => {
+    if (detail.reason !== "cleanup") say("Not live any more: reload the page", "off");
+  });
+
+  function showCopyButtons() {
+    for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+  }
+  document.addEventListener("htmx:after:swap", showCopyButtons);
+  showCopyButtons();
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const block = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(block.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(block);
+    }
+  });
+})();

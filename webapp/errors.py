@@ -8,15 +8,19 @@ from contextlib import suppress
 
 from flask import Flask, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from markupsafe import escape
 from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from . import logs
-from .db import db
+from .current import limits
+from .db import db, writing
 from .deck import DeckError
+from .limits import ERRORS_PER_PERSON
 from .metrics import tally
+from .models import ConnectSession, ErrorReport
 
 log = logging.getLogger("gangway")
 
@@ -42,6 +46,11 @@ BARE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><
 """The page when the real one cannot be drawn: without a trusted Host it has no links, without a database no menu."""
 
 KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")
+
+HAS_A_CODE = (409, 410, 429)
+"""Besides 5xx: what people ask for help about. The page tells a code instead of a reference."""
+
+OF_STAFF = {"support", "support_api"}
 
 NO_PAGE = {"webhooks", "health"}
 """Blueprints that talk to programs: they get the status and nothing else."""
@@ -83,21 +92,59 @@ def blame_database(error: OperationalError | NoConnection) -> ResponseReturnValu
     db.session.rollback()
     reference = new_reference()
     log.error("database: %s reference=%s", type(getattr(error, "orig", None) or error).__name__, reference)
-    return *page(503, reference), {"Retry-After": "2"}
+    return *page(503, reference, can_report=False), {"Retry-After": "2"}
 
 
-def page(code: int, reference: str = "") -> tuple[str, int]:
+def page(code: int, reference: str = "", *, can_report: bool = True) -> tuple[str, int]:
     if request.blueprint in NO_PAGE:
         return "", code
     title, advice = WORDS.get(code, OTHERWISE)
+    support_code = report(code, reference) if can_report else ""
     if not isinstance(request.routing_exception, SecurityError):  # a Host that is not ours
         try:
-            return render_template("error.html", title=title, advice=advice, reference=reference), code
+            return render_template(
+                "error.html", title=title, advice=advice, reference=reference, support_code=support_code
+            ), code
         except Exception as error:
             log.error("no error page: %s reference=%s", type(error).__name__, reference)
             with suppress(SQLAlchemyError):
                 db.session.rollback()
-    return BARE.format(title, advice, escape(reference)), code
+    return BARE.format(title, advice, escape(support_code or reference)), code
+
+
+def report(code: int, reference: str) -> str:
+    """The support code of what somebody signed in sees now; "" when there is none. Never in the error page's way."""
+    if (
+        request.routing_exception is not None
+        or request.blueprint in OF_STAFF
+        or not (code in HAS_A_CODE or code >= 500)
+    ):
+        return ""
+    try:
+        db.session.rollback()
+        if not current_user.is_authenticated:
+            return ""
+        person_id, visit_id = current_user.person_id, current_user.visit_id
+        if not limits().allows(ERRORS_PER_PERSON, "error", str(person_id)):
+            return ""
+        visit = ConnectSession.by_ref((request.view_args or {}).get("ref", ""), person_id)
+        seen = ErrorReport(
+            person_id=person_id,
+            connect_session_id=visit.id if visit else visit_id,
+            status=code,
+            page=(request.endpoint or "")[:80],
+            request_id=(reference or new_reference())[:200],
+        )
+        with writing(person_id):
+            db.session.add(seen)
+            db.session.flush()
+            support_code = seen.support_code
+        return support_code
+    except Exception as error:
+        log.warning("no error report: %s reference=%s", type(error).__name__, reference)
+        with suppress(SQLAlchemyError):
+            db.session.rollback()
+        return ""
 
 
 def new_reference() -> str:

@@ -29,6 +29,9 @@ VISITS_PER_PERSON = parse("60/hour")
 ACTS_PER_STAFF = parse("60/15minutes")
 BULK_ACTS_PER_STAFF = parse("10/15minutes")
 """Acts that touch many people's things at once."""
+ERRORS_PER_PERSON = parse("30/hour")
+"""Error pages with a support code of their own; the others have a reference only."""
+SEARCHES_PER_STAFF = parse("120/minute")
 
 TRY_REDIS_AGAIN = 5.0
 ALONE_SHARE = 3

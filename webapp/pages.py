@@ -12,6 +12,7 @@ from .current import config
 from .forms import lower_first
 
 TINTS = 8
+STYLES = {"time": "HH:mm 'UTC'", "exact": "d MMM, HH:mm:ss 'UTC'"}
 
 STATUS_WORDS = {
     "new": "Starting",
@@ -43,8 +44,8 @@ def init_app(app: Flask) -> None:
 
 
 def when(moment: datetime, style: str = "") -> str:
-    """A moment in UTC, with its zone named; only the hour with the style `time`."""
-    return format_datetime(moment, "HH:mm 'UTC'" if style == "time" else "d MMM yyyy, HH:mm 'UTC'", locale="en")
+    """A moment in UTC, with its zone named; only the hour with the style `time`, to the second with `exact`."""
+    return format_datetime(moment, STYLES.get(style, "d MMM yyyy, HH:mm 'UTC'"), locale="en")
 
 
 def tint(name: str) -> int:

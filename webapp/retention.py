@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from .current import config
 from .db import db, now, writing
-from .models import BrowserSession, Chore, Connection, ConnectSession, Event, HostEvent, Intent, Run
+from .models import BrowserSession, Chore, Connection, ConnectSession, ErrorReport, Event, HostEvent, Intent, Run
 from .models.browser_session import AT_MOST
 
 PURGE = "purge"
@@ -75,6 +75,7 @@ is_left_alone = and_(
 KINDS = [
     Kind("events Deck sent", 35, "they came", Event, Event.received_at, Event.handled_at.is_not(None)),
     Kind("what hosts were told, with its deliveries", 30, "it happened", HostEvent, HostEvent.created_at, true()),
+    Kind("error pages people saw", 90, "they saw them", ErrorReport, ErrorReport.at, true()),
     Kind(
         "browser sessions",
         30,

@@ -48,7 +48,7 @@ def complaints_about(page: Page, pictures: Path) -> Iterator[str]:
         yield f"{heading.count()} headings of the first level"
     elif flow.count() and title.startswith(("Connect ·", "Harbourlight Budget")):
         yield f"the title {title!r} does not tell this page from the others"
-    if not title.endswith("Harbourlight Budget"):
+    if not title.endswith(("Harbourlight Budget", "Harbourlight Budget support")):
         yield f"the title {title!r} does not say whose page it is"
     pictures.mkdir(parents=True, exist_ok=True)
     for scheme in SCHEMES:

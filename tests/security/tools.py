@@ -92,7 +92,8 @@ def ask(
 
 def filled(rule: Rule, **values: object) -> str:
     """A rule's path with these values in it."""
-    return re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", lambda m: str(values.get(m[1], "x")), rule.rule)
+    kinds = {"int": "1"}
+    return re.sub(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", lambda m: str(values.get(m[2], kinds.get(m[1], "x"))), rule.rule)
 
 
 def signs_in(app: Flask, email: str = EMAIL, password: str = PASSWORD, cookie: str = "", **more: str) -> Reply:
