@@ -99,7 +99,7 @@ def tell(
         "status": status,
         "error": error,
     }
-    event = HostEvent(host_id=host_id, type=type, data=data, once=once)
+    event = HostEvent(host_id=host_id, person_id=person.id, type=type, data=data, once=once)
     db.session.add(event)
     endpoint = Endpoint.of(host_id)
     if endpoint is not None:

@@ -119,11 +119,13 @@ class HostEvent(Model):
     """Something a host wants to know. Never what came back, never anything typed."""
 
     __tablename__ = "host_event"
-    __table_args__ = (Index(None, "host_id", "id"), Index(None, "created_at"))
+    __table_args__ = (Index(None, "host_id", "id"), Index(None, "created_at"), Index(None, "person_id", "id"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[Ref]
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
+    """Whom it is about, as long as we know them: that they are forgotten is told too."""
     type: Mapped[str] = mapped_column(String(40))
     once: Mapped[str | None] = mapped_column(String(40), unique=True)
     """For what is told once and never again."""

@@ -26,7 +26,7 @@ class ErrorReport(Model):
     """HTTP's."""
     page: Mapped[str] = mapped_column(String(80))
     """The page's name in the code, never its address."""
-    request_id: Mapped[str] = mapped_column(String(200))
+    request_id: Mapped[str] = mapped_column(String(200), index=True)
     at: Mapped[Moment] = mapped_column(default=now, index=True)
 
     person: Mapped[Person] = relationship()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import redirect, request, url_for
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import joinedload
 
 from ..current import limits
@@ -93,13 +93,21 @@ def support_codes(query: str) -> Iterator[Hit]:
     visit = db.session.scalar(with_connection(select(ConnectSession).filter_by(support_code=code)))
     if visit is not None:
         yield Hit("Visits", code, f"{visit.purpose} visit", place_of(visit))
-    seen = select(ErrorReport).filter_by(support_code=code)
+    yield from error_pages(ErrorReport.support_code == code)
+
+
+def references(query: str) -> Iterator[Hit]:
+    """What an error page without a code shows, and what our log calls a request."""
+    yield from error_pages(ErrorReport.request_id == query)
+
+
+def error_pages(which: ColumnElement[bool]) -> Iterator[Hit]:
+    seen = select(ErrorReport).where(which).limit(MOST)
     seen = seen.options(joinedload(ErrorReport.connect_session).joinedload(ConnectSession.connection))
-    report = db.session.scalar(seen)
-    if report is not None:
+    for report in db.session.scalars(seen):
         person = url_for("support.person", id=report.person_id)
         where = place_of(report.connect_session) if report.connect_session else person
-        yield Hit("Error pages", code, f"{report.status} at {report.page}", f"{where}#error-{report.id}")
+        yield Hit("Error pages", report.support_code, f"{report.status} at {report.page}", f"{where}#error-{report.id}")
 
 
 def our_ids(query: str) -> Iterator[Hit]:
@@ -230,7 +238,7 @@ BY_KIND: dict[str, Callable[[str], Iterator[Hit]]] = {
     "staff": staff_called,
     "issue": issues_called,
 }
-LOOKS = (support_codes, our_ids, emails, hosts_names_for_people, deck_ids, sources, states, error_codes)
+LOOKS = (support_codes, references, our_ids, emails, hosts_names_for_people, deck_ids, sources, states, error_codes)
 
 
 # --- places ----------------------------------------------------------------------------------------------------

@@ -33,8 +33,6 @@ from ..stamps import moment_in
 from .words import ASKED, PROBLEM, RUN_WORDS, TONES, WAIT, asks, lasting, times
 
 MOST = 200
-NEWEST_TOLD = 5_000
-"""Of a host's events so many are looked through: no index knows which connection they are about."""
 
 STEPS = {
     "OPEN": "Opened the flow",
@@ -92,7 +90,6 @@ class Reach:
 
     person_id: int
     host_id: int | None
-    since: datetime
     writes: ColumnElement[bool]
     told_as: tuple[str, str]
     """How a host's events name it: a key of their data, and the public id."""
@@ -122,7 +119,6 @@ def of_connection(connection: Connection, before: str = "") -> Timeline:
     reach = Reach(
         person_id=connection.person_id,
         host_id=connection.person.host_id,
-        since=connection.created_at,
         writes=Intent.connection_id == connection.id,
         told_as=("connection_id", named),
         runs={run.id: run.ref for run in runs},
@@ -139,7 +135,6 @@ def of_run(run: Run, before: str = "") -> Timeline:
     reach = Reach(
         person_id=run.connection.person_id,
         host_id=run.connection.person.host_id,
-        since=run.created_at,
         writes=Intent.run_id == run.id,
         told_as=("run_id", named),
         runs={run.id: run.ref},
@@ -246,12 +241,8 @@ def deliveries(reach: Reach, until: datetime | None) -> Iterator[Entry]:
     if reach.host_id is None:
         return
     key, name = reach.told_as
-    theirs = select(HostEvent.id).where(HostEvent.host_id == reach.host_id, HostEvent.created_at >= reach.since)
-    if until is not None:
-        theirs = theirs.where(HostEvent.created_at <= until)
-    recent = theirs.order_by(HostEvent.id.desc()).limit(NEWEST_TOLD).subquery()
     query = select(HostEvent, Delivery).outerjoin(Delivery, Delivery.event_id == HostEvent.id)
-    query = query.where(HostEvent.id.in_(select(recent.c.id)), HostEvent.data[key].as_string() == name)
+    query = query.where(HostEvent.person_id == reach.person_id, HostEvent.data[key].as_string() == name)
     for event, delivery in db.session.execute(newest(query, HostEvent.created_at, until)):
         id, words = f"told-{event.id}", f"Is told {event.type}"
         if delivery is None:
