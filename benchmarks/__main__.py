@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import demo_start, first_view, live, million, peers, streams, twin, webhooks
+from benchmarks import demo_start, first_view, live, million, peers, streams, support, twin, webhooks
 from benchmarks.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "apart": live.across_processes,
     "million": million.measure,
     "streams": streams.measure,
+    "support": support.measure,
+    "support-postgres": support.on_postgres,
     "twin": twin.measure,
 }
 

@@ -13,7 +13,21 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from .current import config
 from .db import db, now, writing
-from .models import BrowserSession, Chore, Connection, ConnectSession, ErrorReport, Event, HostEvent, Intent, Run
+from .models import (
+    BrowserSession,
+    Chore,
+    Connection,
+    ConnectSession,
+    ErrorReport,
+    Event,
+    HostEvent,
+    Intent,
+    Issue,
+    Run,
+    SourceHour,
+    StaffSession,
+)
+from .models import staff as staff_models
 from .models.browser_session import AT_MOST
 
 PURGE = "purge"
@@ -48,6 +62,13 @@ class Kind:
     """How much further the moment must lie back."""
     becomes: dict[str, Any] | None = None
     """The row stays, with these values. Otherwise it goes, and with it what hangs on it."""
+    second: InstrumentedAttribute[Any] | None = None
+    """What names a row together with its moment, where it has no id of its own."""
+
+    @property
+    def id(self) -> Any:
+        """What tells rows of the same moment apart."""
+        return self.model.id if self.second is None else self.second
 
     @property
     def past(self) -> datetime:
@@ -75,7 +96,6 @@ is_left_alone = and_(
 KINDS = [
     Kind("events Deck sent", 35, "they came", Event, Event.received_at, Event.handled_at.is_not(None)),
     Kind("what hosts were told, with its deliveries", 30, "it happened", HostEvent, HostEvent.created_at, true()),
-    Kind("error pages people saw", 90, "they saw them", ErrorReport, ErrorReport.at, true()),
     Kind(
         "browser sessions",
         30,
@@ -145,6 +165,34 @@ KINDS = [
         ConnectSession.created_at,
         ~exists().where(Run.connect_session_id == ConnectSession.id),
     ),
+    Kind("error pages people saw", 30, "they saw them", ErrorReport, ErrorReport.at, true()),
+    Kind(
+        "staff's browser sessions",
+        30,
+        "they end",
+        StaffSession,
+        StaffSession.created_at,
+        true(),
+        margin=staff_models.AT_MOST,
+    ),
+    Kind(
+        "how sources fared, hour by hour",
+        400,
+        "the hour",
+        SourceHour,
+        SourceHour.hour,
+        true(),
+        second=SourceHour.source_id,
+    ),
+    Kind(
+        "issues",
+        180,
+        "a run met them last",
+        Issue,
+        Issue.last_at,
+        true(),
+        among=Issue.state.in_(["open", "muted", "resolved"]),
+    ),
 ]
 """In this order: what hangs on others goes first."""
 
@@ -176,7 +224,9 @@ def purge_some(kind: Kind, chore: Chore) -> tuple[int, bool]:
         return 0, False
     with writing():
         if going:
-            mine = and_(kind.model.id.in_(going), kind.may_go)
+            mine = and_(kind.id.in_(going), kind.may_go)
+            if kind.second is not None:  # other rows of these moments go as well: they are as old
+                mine = and_(mine, kind.since.in_({row.since for row in page if row.goes}))
             change = (
                 update(kind.model).where(mine).values(kind.becomes) if kind.becomes else delete(kind.model).where(mine)
             )
@@ -188,7 +238,7 @@ def purge_some(kind: Kind, chore: Chore) -> tuple[int, bool]:
 
 def looked_at(kind: Kind, past: datetime, mark: list[Any] | None) -> Select[Any]:
     """The next rows old enough, oldest first, from the *mark* on: `id`, `since`, and whether it `goes`."""
-    query = select(kind.model.id, kind.since.label("since"), kind.may_go.label("goes")).where(kind.since < past)
+    query = select(kind.id.label("id"), kind.since.label("since"), kind.may_go.label("goes")).where(kind.since < past)
     if kind.since.class_ is not kind.model:
         query = query.join(Connection, kind.model.connection_id == Connection.id)
     if kind.among is not None:
@@ -196,5 +246,5 @@ def looked_at(kind: Kind, past: datetime, mark: list[Any] | None) -> Select[Any]
     if mark:
         since, id = datetime.fromisoformat(mark[0]), mark[1]
         # Said twice, because not every database looks up a pair in an index of its first half.
-        query = query.where(kind.since >= since, or_(kind.since > since, kind.model.id > id))
-    return query.order_by(kind.since, kind.model.id).limit(BATCH)
+        query = query.where(kind.since >= since, or_(kind.since > since, kind.id > id))
+    return query.order_by(kind.since, kind.id).limit(BATCH)

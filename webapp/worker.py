@@ -27,6 +27,7 @@ from .intents import carry_out
 from .models import Chore, Connection, Intent, Run
 from .refresh import refresh_connection, refresh_run
 from .retention import PURGE, purge
+from .support.figures import FIGURES, count_runs
 from .watchdog import catch_up, look_after_destination
 
 BATCH = 20
@@ -47,6 +48,7 @@ CHORES: dict[str, tuple[Callable[[Chore], str], timedelta]] = {
     CLOSING: (close_accounts, timedelta(minutes=1)),
     PURGE: (purge, timedelta(hours=1)),
     "abandoned": (find_abandoned, timedelta(minutes=1)),
+    FIGURES: (count_runs, timedelta(minutes=1)),
 }
 """By name: what to do, which returns a problem in words or nothing, and how often."""
 

@@ -6,6 +6,7 @@
 from . import (
     acting,
     audit,
+    charts,
     connections,
     deliveries,
     door,
@@ -29,6 +30,7 @@ from .pages import api, bp
 ROOMS = (
     acting,
     audit,
+    charts,
     connections,
     deliveries,
     door,
