@@ -48,6 +48,7 @@ def catch_up(chore: Chore) -> str:
     The list begins with the newest. Where there are more than one pass takes, the next pass goes on below what this
     one has seen, and only when all are there does `since` move.
     """
+    is_first = not chore.state
     since, until = _moment(chore.state.get("since")), chore.state.get("until")
     newest = _moment(chore.state["newest"]) if until else since
     oldest, seen, missed = None, 0, 0
@@ -69,8 +70,9 @@ def catch_up(chore: Chore) -> str:
             chore.state = {"since": newest.isoformat()}
     metrics.events_missed.inc(missed)
     if missed:
-        log.warning("webhook events that never came: %s", missed)
         bus().ring(INBOX)
+    if missed and not is_first:  # what happened before there was a webhook is not missed
+        log.warning("webhook events that never came: %s", missed)
     return ""
 
 

@@ -25,7 +25,7 @@ from ..models import ConnectSession, Person, Source, Task
 from ..serving import start_beside
 from ..sync import sync
 from ..worker import Worker
-from . import cast
+from . import cast, desk
 
 EMAIL, PASSWORD = "robin@sample.example", "gangway demo robin"
 
@@ -42,12 +42,12 @@ def run(port: int, *, world: Any, serve_app: Callable[[Any, int], Stop], serve_t
     try:
         stops.append(serve_twin(world, port + 1, realtime=False))
         stops.append(serve_app(app, port))
-        set_the_stage(app, world)
+        codes = set_the_stage(app, world)
         stops.append(start_beside(app))
     except BaseException:
         stop_all(stops)
         raise
-    tell(port, folder)
+    tell(port, folder, codes)
     return lambda: stop_all(stops)
 
 
@@ -71,11 +71,16 @@ def settings(folder: Path, port: int, *, api_key: str) -> Config:
     )
 
 
-def set_the_stage(app: Flask, world: Any) -> None:
-    """Migrate, sync, and let Robin have connected two accounts already: by the product's own doing."""
+def set_the_stage(app: Flask, world: Any) -> list[str]:
+    """Migrate, sync, and let Robin have connected two accounts already: by the product's own doing.
+
+    Returns codes with which somebody comes in at the support desk.
+    """
     with app.app_context():
         upgrade()
         sync(read_catalog(cast.CATALOG), lambda step: None)
+        codes = desk.open_desk()
+        desk.remember_a_fortnight()
         person = Person.sign_up(EMAIL, PASSWORD)
         with writing():
             db.session.add(person)
@@ -86,6 +91,7 @@ def set_the_stage(app: Flask, world: Any) -> None:
         world.pass_time(world.clock.now + world.clock.span("run_settle") * 20)
         world.clock.mode = "realtime"
     worker.step()
+    return codes
 
 
 def connect(person_id: int, slug: str, username: str, password: str) -> None:
@@ -98,8 +104,8 @@ def connect(person_id: int, slug: str, username: str, password: str) -> None:
     start_run(session, input=None, form=f"{session.ref}.r")
 
 
-def tell(port: int, folder: Path) -> None:
-    """Where to click, and which sign-in shows what."""
+def tell(port: int, folder: Path, codes: list[str]) -> None:
+    """Where to click, and which sign-in shows what; *codes* are for the desk, one each time."""
     rows = []
     names = {source.url.split("/")[2]: source.name for source in read_catalog(cast.CATALOG).sources}
     for site in cast.sites():
@@ -111,4 +117,8 @@ def tell(port: int, folder: Path) -> None:
     for row in rows:
         columns = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))
         click.echo(f"  {columns}  {row[3]}")
+    click.echo(
+        f"\n  Support sits at  http://127.0.0.1:{port}/support : sign in as  {desk.EMAIL}  with  {desk.PASSWORD}"
+    )
+    click.echo(f"  and one of these codes, each good once:  {'  '.join(codes[:5])}")
     click.echo(f"\n  Any other password is refused. All data is in {folder} and goes when you press Ctrl-C.\n")
