@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from webapp import logs, metrics
 from webapp.catalog import WORDS
 from webapp.cli import cli
+from webapp.support.acts import ACTS
 
 ROOT = Path(__file__).parent.parent
 OPERATORS = (ROOT / "docs/operators.md").read_text()
@@ -57,6 +58,11 @@ def test_every_event_that_is_logged_is_on_the_list() -> None:
 def test_every_key_of_the_log_is_told() -> None:
     (listed,) = re.findall(r"and may have: ([^.]*)\.", OPERATORS)
     assert re.findall(r"`(\w+)`", listed) == list(logs.KEYS)
+
+
+def test_every_act_of_the_staff_is_in_their_table_with_its_role_and_nothing_else() -> None:
+    told = re.findall(r"^\| `(\w+)` \| (\w+) \|", (ROOT / "docs/support.md").read_text(), re.MULTILINE)
+    assert dict(told) == {act.name: act.role for act in ACTS.values()}
 
 
 def test_every_command_the_documentation_names_exists() -> None:
