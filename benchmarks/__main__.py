@@ -10,12 +10,13 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import demo_start, first_view, live, million, peers, streams, support, twin, webhooks
+from benchmarks import demo_start, first_view, frame, live, million, peers, streams, support, twin, webhooks
 from benchmarks.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "demo": demo_start.measure,
     "view": first_view.measure,
+    "frame": frame.measure,
     "webhooks": webhooks.measure,
     "flood": webhooks.flood,
     "live": live.measure,

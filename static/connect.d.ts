@@ -1,4 +1,4 @@
-// GangwayConnect 1.0.0, the global that /connect.js makes.
+// GangwayConnect 1.1.0, the global that /connect.js makes.
 
 export as namespace GangwayConnect;
 
@@ -17,7 +17,8 @@ export type ExitStatus =
 /** Never renamed. Others may come: ignore what you do not know. */
 export type EventName =
   | "OPEN" | "SELECT_SOURCE" | "SUBMIT_CREDENTIALS" | "MFA_REQUIRED" | "SUBMIT_MFA" | "SELECT_ACCOUNT" | "STATUS_CHANGED"
-  | "ERROR" | "HANDOFF" | "EXIT" | "CLOSE" | "TRANSITION_VIEW" | "SEARCH_SOURCE" | "BACKGROUND" | "RESUME" | (string & {});
+  | "ERROR" | "HANDOFF" | "EXIT" | "CLOSE" | "TRANSITION_VIEW" | "SEARCH_SOURCE" | "BACKGROUND" | "RESUME"
+  | "HANDOFF_DEVICE" | (string & {});
 
 export interface ConnectError {
   error_type:
@@ -78,6 +79,8 @@ export interface EventMetadata {
   status?: string;
   exit_status?: ExitStatus;
   search_query_length?: number;
+  /** phone, with HANDOFF_DEVICE. */
+  device?: string;
   error_type?: string;
   error_code?: string;
   error_message?: string;

@@ -1,4 +1,4 @@
-/* GangwayConnect 1.0.0: opens the connect flow in a frame on your page. One global, no cookie, no inline style. */
+/* GangwayConnect 1.1.0: opens the connect flow in a frame on your page. One global, no cookie, no inline style. */
 (() => {
   "use strict";
 
@@ -259,13 +259,13 @@
       } catch {
         // not ours any more: it has arrived
       }
-      if (href === "about:blank") return;
+      if (href === "about:blank" || last.session_id) return; // Chromium says "load" again when somebody goes back in it
       hangUp();
       const channel = new MessageChannel();
       port = channel.port1;
       heard = sent = 0;
       port.onmessage = hear;
-      frame.contentWindow.postMessage({ v: 1, type: "init" }, base, [channel.port2]);
+      frame.contentWindow.postMessage({ v: 1, type: "init", mode }, base, [channel.port2]);
     }
 
     function say(type, payload) {
@@ -389,6 +389,7 @@
     function hide() {
       if (state !== "open" || !dialog) return;
       state = "hidden";
+      say("hide", {});
       dialog.close();
       undo.shift()(); // the page scrolls again
       pill = document.createElement("button");
@@ -406,6 +407,7 @@
       pill = null;
       undo.unshift(dress(document.documentElement, LOCK));
       dialog.showModal();
+      say("show", {});
       state = told ? "done" : "open";
       emit("RESUME", last);
     }
@@ -437,7 +439,7 @@
 
   function diagnose() {
     return {
-      version: "1.0.0",
+      version: "1.1.0",
       origin: HOME,
       nested: isNested(),
       dialog: typeof HTMLDialogElement === "function",
@@ -483,5 +485,5 @@
     handler.open();
   });
 
-  window.GangwayConnect = { create, createEmbedded, diagnose, version: "1.0.0" };
+  window.GangwayConnect = { create, createEmbedded, diagnose, version: "1.1.0" };
 })();

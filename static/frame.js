@@ -11,6 +11,7 @@
   let port = null;
   let seq = 0;
   let known = {};
+  let mode = "";
   let over = false; // the host knows how it ended
   let handing = null;
   let filling = {};
@@ -24,6 +25,7 @@
     if (!data || data.v !== 1 || data.type !== "init" || ports.length !== 1) return;
     window.removeEventListener("message", take);
     port = ports[0];
+    mode = data.mode;
     port.onmessage = heard;
     begin();
   }
@@ -36,6 +38,8 @@
   function heard({ data }) {
     if (!data || data.v !== 1 || !data.payload || typeof data.payload !== "object") return;
     if (data.type === "exit") leave();
+    if (data.type === "hide") release();
+    if (data.type === "show") hold();
     if (data.type === "submit") fill(data.payload);
   }
 
@@ -47,6 +51,7 @@
     }
     known = facts();
     new ResizeObserver(tellHeight).observe(document.body);
+    hold();
     say("hello", { session_id: session });
     tell("OPEN");
     tell("TRANSITION_VIEW");
@@ -106,6 +111,7 @@
     known = now;
     if (now.source_id && now.source_id !== was.source_id) tell("SELECT_SOURCE");
     if (was.step === "sign_in" && SUBMITTED.includes(now.step)) tell("SUBMIT_CREDENTIALS");
+    if (now.device !== was.device) tell("HANDOFF_DEVICE", { device: now.device });
     const sameRun = now.run_id === was.run_id;
     if (sameRun && now.answered > was.answered) {
       tell(was.view_name === "SELECT_ACCOUNT" ? "SELECT_ACCOUNT" : "SUBMIT_MFA", { mfa_type: was.mfa_type, attempt: was.attempt });
@@ -159,7 +165,7 @@
 
   async function leave(force) {
     if (handing) await handing;
-    if (over) say("close", {});
+    if (over) part("close", {});
     else if (GOING.includes(known.view_name) && !force) leaving.open || leaving.showModal();
     else exit(known.error || null);
   }
@@ -168,7 +174,15 @@
     if (over) return;
     over = true;
     tell("EXIT", { exit_status: known.status });
-    say("exit", { error, metadata: metadata() });
+    part("exit", { error, metadata: metadata() });
+  }
+
+  // The last word, once Back is the page's own again.
+  async function part(type, payload) {
+    if (gone) return;
+    gone = true;
+    await release();
+    say(type, payload);
   }
 
   // Before htmx and before the browser: these buttons, forms and links close the frame.
@@ -189,6 +203,48 @@
     event.preventDefault();
     leave();
   });
+
+  // --- the Back button ------------------------------------------------------------------------------------
+
+  // Over somebody's page one entry of the history is ours: Back takes it, comes to us, and the page stays where it is.
+  let held = false;
+  let gone = false;
+  let released = null;
+
+  function hold() {
+    if (mode !== "modal" || held || gone) return;
+    history.pushState(null, "");
+    held = true;
+  }
+
+  function release() {
+    if (!held) return null;
+    held = false;
+    return new Promise((done) => {
+      released = done;
+      setTimeout(done, 500);
+      history.back();
+    });
+  }
+
+  window.addEventListener("popstate", async () => {
+    if (released) {
+      released();
+      released = null;
+    } else if (held) {
+      held = false;
+      await back();
+      hold();
+    }
+  });
+
+  // Every screen names its own way back; where there is none, Back closes.
+  function back() {
+    const way = document.querySelector("#view [data-back]");
+    if (leaving.open) leaving.close();
+    else if (way) way.click();
+    else return leave();
+  }
 
   // --- when something stands in the way --------------------------------------------------------------------
 

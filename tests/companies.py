@@ -13,9 +13,10 @@ from typing import Any
 from flask import Flask
 from standardwebhooks import Webhook
 
+from tests.people import Deck
 from tests.test_hosts import Server
 from webapp.db import db, writing
-from webapp.models import Endpoint, Host, HostKey
+from webapp.models import Delivery, Endpoint, Host, HostEvent, HostKey
 
 
 def founded(app: Flask, name: str = "Tidepool Savings", **more: Any) -> Server:
@@ -94,3 +95,25 @@ def receiving() -> Iterator[Receiver]:
         receiver.server.shutdown()
         thread.join()
         receiver.server.server_close()
+
+
+def the_post_goes(deck: Deck) -> None:
+    while deck.worker.courier.deliver():
+        pass
+
+
+def owe_one(app: Flask, name: str = "Tidepool Savings") -> None:
+    """Something happened."""
+    with app.app_context(), writing():
+        host = db.session.query(Host).filter_by(name=name).one()
+        event = HostEvent(host_id=host.id, type="run.completed", data={})
+        db.session.add_all([event, Delivery(event=event, endpoint=Endpoint.of(host.id))])
+
+
+def the_delivery(tidepool: Server) -> dict[str, Any]:
+    return dict(tidepool.reads("/deliveries")["data"][0])
+
+
+def run_command(app: Flask, *words: str) -> str:
+    done = app.test_cli_runner().invoke(args=["host", *words])
+    return done.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import html
 import json
 import re
@@ -350,4 +351,12 @@ def test_the_script_asks_for_nothing_newer_and_evaluates_nothing() -> None:
     source = Path("static/connect.js").read_text()
     assert not re.search(
         r"\?\.|\?\?|\beval\b|new Function|innerHTML|document\.cookie|localStorage|setAttribute\(\"style", source
+    )
+
+
+def test_another_script_is_another_version() -> None:
+    """Hosts pin a version by its integrity value: whoever changes the file gives it a new number, here as well."""
+    assert (VERSION, hashlib.sha384(Path("static/connect.js").read_bytes()).hexdigest()[:16]) == (
+        "1.1.0",
+        "855dd46d61b9f7ee",
     )

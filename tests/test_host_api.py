@@ -27,6 +27,7 @@ from werkzeug.serving import make_server
 from tests.companies import founded, listens
 from tests.people import Deck, Visitor
 from tests.test_hosts import BANK, CARD, CODE, PASSWORD, Server, connects, follows
+from webapp import frame
 from webapp.db import db, writing
 from webapp.deliveries import PROBLEMS
 from webapp.host_events import STEPS, TYPES
@@ -199,7 +200,7 @@ def test_answers_are_as_the_document_says(app: Flask, tidepool: Server, kim: Vis
             whole = {**shape, "components": spec["components"]}
             jsonschema.validate(answer.json(), whole, jsonschema.Draft202012Validator, format_checker=checker)
             asked += 1
-    assert asked == 9
+    assert asked == 10
     shape = {"$ref": "#/components/schemas/CreatedSession", "components": spec["components"]}
     jsonschema.validate(tidepool.invites(), shape)
     refused = tidepool.asks("POST", "/connect/sessions", {}).json()
@@ -252,10 +253,25 @@ def test_every_word_of_ours_is_explained() -> None:
     assert table("field | is") == set(fields)
 
 
+def test_every_word_a_page_may_hear_is_explained_and_typed() -> None:
+    types = (ROOT / "static/connect.d.ts").read_text()
+
+    def union(name: str) -> set[str]:
+        return set(re.findall(r'"(\w+)"', types.partition(f"export type {name} =")[2].partition(";")[0]))
+
+    assert table("event | when | kept") == union("EventName") >= set(STEPS)
+    assert table("exit status | the person has not") == union("ExitStatus")
+    scripts = "".join((ROOT / path).read_text() for path in ("static/connect.js", "static/frame.js"))
+    said = set(re.findall(r'(?:tell|emit)\("([A-Z_]+)"', scripts))
+    assert said <= union("EventName")
+    failed = set(re.findall(r'(?:problem|sessionError)\(\s*(?:nested \? )?"(\w+)"', scripts)) | {"frame_blocked"}
+    assert table("session error | means") == failed | set(frame.REFUSALS)
+
+
 def test_every_error_code_in_the_code_is_known() -> None:
     """Whatever is raised as a BadRequest or told as a problem has its line in the table."""
     used = set()
-    for name in ("hosts", "host_requests", "host_news"):
+    for name in ("hosts", "host_requests", "host_news", "request_fields", "wishes"):
         for node in ast.walk(ast.parse((ROOT / f"webapp/{name}.py").read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("BadRequest", "problem"):
                 used |= {a.value for a in node.args[:2] if isinstance(a, ast.Constant) and isinstance(a.value, str)}

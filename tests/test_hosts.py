@@ -74,6 +74,14 @@ def follows(visitor: Visitor, invited: dict[str, Any]) -> None:
     visitor.presses("Continue")
 
 
+def led_to(visitor: Visitor) -> httpx.URL:
+    """Where the page leads by itself."""
+    (refresh,) = [i for i in visitor.tree.iter("meta") if i.get("http-equiv") == "refresh"]
+    delay, _, address = str(refresh.get("content")).partition(";url=")
+    assert delay == "0"
+    return httpx.URL(address)
+
+
 def connects(visitor: Visitor, deck: Deck) -> None:
     visitor.presses("Agree and continue")
     visitor.presses(BANK)
@@ -95,10 +103,8 @@ def test_a_company_sends_kim_who_connects_a_bank_and_comes_back(tidepool: Server
     connects(kim, deck)
     assert kim.view() == "outcome" and "Tidepool Savings can now read" in kim.sees()
 
-    action = next(str(f.get("action")) for f in kim.tree.iter("form") if str(f.get("action")).endswith("/back"))
-    back = kim.http.post(action, headers={"Sec-Fetch-Site": "same-origin"})
-    assert back.status_code == 303
-    address = httpx.URL(back.headers["Location"])
+    kim.presses("Back to Tidepool Savings")
+    address = led_to(kim)
     assert str(address).startswith(RETURN + "?")
     assert dict(address.params) == {"session_id": invited["session_id"], "status": "connected", "state": "basket 9"}
 
@@ -284,3 +290,33 @@ def test_an_unknown_address_has_the_same_envelope(tidepool: Server) -> None:
     for method, path, status in (("GET", "/nothing", 404), ("PUT", "/connections", 404)):
         answer = tidepool.asks(method, path)
         assert (answer.status_code, answer.json()["error"]["error_code"]) == (status, "not_found")
+
+
+# --- going away --------------------------------------------------------------------------------------------------
+
+
+def test_leaving_without_an_address_to_go_back_to_says_so(tidepool: Server, kim: Visitor) -> None:
+    follows(kim, tidepool.invites())
+    kim.presses("Not now")
+    kim.presses("Back to Tidepool Savings")
+    assert kim.page.status_code == 200 and "You can close this page" in kim.sees()
+
+
+def test_leaving_and_letting_it_finish_leads_away_and_it_finishes(tidepool: Server, kim: Visitor, deck: Deck) -> None:
+    invited = tidepool.invites(return_url=RETURN)
+    follows(kim, invited)
+    kim.presses("Agree and continue")
+    kim.presses("Northlight Power")
+    kim.presses("Sign in", username="robin@sample.example", password="bright-light-7")
+    assert kim.view() == "progress", kim.sees()
+    kim.presses("Leave, and let it finish")
+    assert led_to(kim).params["status"] == "in_progress"
+    deck.goes_on()
+    assert tidepool.reads(f"/connect/sessions/{invited['session_id']}")["status"] == "connected"
+
+
+def test_people_without_a_page_here_are_not_told_of_one(tidepool: Server, kim: Visitor, deck: Deck) -> None:
+    follows(kim, tidepool.invites())
+    assert "disconnect at any time by asking Tidepool Savings" in kim.sees()
+    connects(kim, deck)
+    assert kim.view() == "outcome" and "My connections" not in kim.page.text

@@ -115,7 +115,7 @@ def test_several_worlds_are_served_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    port = free_ports(2)
+    port = free_ports(3)
     log = tmp_path / "demo.log"
     with running([*GANGWAY, "demo", "--port", str(port)], log) as process:
         answering(f"http://127.0.0.1:{port}/", process, log)
@@ -138,7 +138,7 @@ def test_a_wheel_installed_into_an_empty_environment_serves_the_demo(tmp_path: P
     )
     subprocess.run([*install, "--no-deps", str(wheel)], check=True, capture_output=True)
 
-    port, log = free_ports(2), tmp_path / "demo.log"
+    port, log = free_ports(3), tmp_path / "demo.log"
     with running([str(tmp_path / "empty/bin/gangway"), "demo", "--port", str(port)], log) as process:
         page = answering(f"http://127.0.0.1:{port}/sign-in", process, log)
         assert page.status_code == 200, log.read_text()

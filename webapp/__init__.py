@@ -37,6 +37,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         invited,
         live,
         pages,
+        phone,
         support,
         webhooks,
     )
@@ -94,6 +95,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
             live.bp,
             invited.bp,
             frame.bp,
+            phone.bp,
             host_news.bp,
             support.bp,
             support.api,

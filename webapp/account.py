@@ -19,7 +19,7 @@ from .models import BrowserSession, Connection, ConnectSession, Person
 from .models.person import same_email
 
 MAX_BODY = 16_000
-VISIT_ROOMS = {"connect", "live", "invited", "frame"}
+VISIT_ROOMS = {"connect", "live", "invited", "frame", "phone"}
 """Where somebody may be who came for one visit."""
 FRAME_KEY = "Gangway-Session"
 """The header in which a frame on a host's page says whose visit it shows."""

@@ -193,7 +193,9 @@ def replay_command(log: Path) -> None:
 
 
 @cli.command(with_appcontext=False)
-@click.option("--port", default=5050, show_default=True, help="The app's; the twin takes the next one.")
+@click.option(
+    "--port", default=5050, show_default=True, help="The app's; the twin and a sample company take the next two."
+)
 def demo(port: int) -> None:
     """Everything at once, on throw-away data: app, worker and a local Deck with fictional websites."""
     from .demo import show

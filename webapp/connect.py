@@ -11,7 +11,8 @@ from flask_login import current_user
 from . import logs
 from .account import person_id, signed_in_only
 from .browsers import device
-from .current import limits
+from .bus import visit_topic
+from .current import bus, limits
 from .db import db, writing
 from .deck import DeckError, DeckRefused
 from .forms import Answers, SourceSignIn, TaskInput
@@ -23,7 +24,7 @@ from .models import ConnectSession, Run, Source, Task
 from .view import View, found, is_asking, view_of
 
 MAX_BODY = 16_000
-STEPS = {"agree", "leave", "source", "other", "sign-in", "input", "answer", "stop", "again"}
+STEPS = {"agree", "leave", "source", "other", "sign-in", "input", "answer", "stop", "again", "phone"}
 
 bp = Blueprint("connect", __name__, url_prefix="/connect")
 bp.before_request(signed_in_only)
@@ -255,7 +256,8 @@ def session_or_404(ref: str) -> ConnectSession:
 
 
 def to(session: ConnectSession) -> ResponseReturnValue:
-    """Back to the session's page, which shows where it stands now."""
+    """Back to the session's page, which shows where it stands now; whoever watches elsewhere sees it, too."""
+    bus().ring(visit_topic(session.ref))
     return redirect(url_for("connect.show", ref=session.ref), 303)
 
 

@@ -6,14 +6,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from .account import MAX_BODY, person_id, signed_in_only
+from .again import needs_sign_in, visit_again
 from .browsers import device
-from .current import deck, limits, vault
-from .db import db, now, writing
-from .guard import caution
-from .host_events import note
-from .intents import disconnect, start_run
-from .limits import RUNS_PER_PERSON
-from .models import Connection, ConnectSession, Run, Task
+from .current import deck, vault
+from .intents import disconnect
+from .models import Connection, Run
 from .models.run import output_of
 from .results import lay_out
 
@@ -60,22 +57,9 @@ def begin(connection: Connection, purpose: str) -> ResponseReturnValue:
         abort(409)
     if open_run := Run.open_at([connection]).get(connection.id):
         return redirect(url_for("connect.show", ref=open_run.connect_session.ref), 303)
-    if connection.status == "invalid" or caution(connection.person_id, connection.source_id).paused_until:
+    if needs_sign_in(connection):
         purpose = "reconnect"  # a refresh would only try the bad sign-in again
-    if purpose == "refresh":
-        limits().count(RUNS_PER_PERSON, "run", str(connection.person_id))
-    with writing(connection.person_id):
-        task = Task.first()
-        if task is None:
-            abort(503)
-        session = ConnectSession.about_again(connection, task, purpose)
-        session.consented_at, session.device = now(), device()
-        db.session.add(session)
-        note(session, "OPEN")
-        if purpose == "refresh":
-            session.signed_in_at = now()
-    if purpose == "refresh" and not session.task.asks_for_input:
-        start_run(session, input=None, form=f"refresh.{session.ref}")
+    session = visit_again(connection, purpose, device=device())
     return redirect(url_for("connect.show", ref=session.ref), 303)
 
 

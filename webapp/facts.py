@@ -70,6 +70,7 @@ def facts_of(view: View) -> dict[str, Any]:
         "source_name": session.source.name if session.source else None,
         "run_id": public_id("run", run.ref) if run else None,
         "run_state": run.status if run else None,
+        "device": session.device,
         "mfa_type": asking(prompt) if prompt else None,
         "attempt": prompt.ordinal if prompt else None,
         "asked": len(run.prompts) if run else 0,

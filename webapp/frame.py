@@ -26,12 +26,16 @@ from .hosts import connected
 from .models import BrowserSession, Invitation, Run
 from .public_ids import public_id
 from .view import view_of
+from .wishes import LIGHT_GROUNDS, is_readable, style_sheet
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 """Of `connect.js`. A change in the file is a new version."""
 
 ORIGIN = re.compile(r"https?://[a-z0-9._-]{1,253}(:[0-9]{1,5})?")
 """Nothing else of what calls itself an origin goes into a header of ours."""
+
+LOOK = re.compile(r"(?P<accent>[0-9a-f]{6})?-(?P<radius>[0-9]|1[0-9]|2[0-4])?")
+"""Such as ``7a3413-8``; either may be missing."""
 
 REFUSALS = {
     "token_invalid": (404, "This cannot be opened", "Close it, and try again from the page you came from."),
@@ -79,7 +83,7 @@ def why_not(invitation: Invitation | None, origin: str) -> str:
     """The name of what is wrong with a token on a page of *origin*; "" when nothing is."""
     if invitation is None or invitation.host.paused_at is not None:
         return "token_invalid"
-    if origin not in invitation.host.origins:
+    if origin not in invitation.wishes.get("origins", invitation.host.origins) or origin not in invitation.host.origins:
         return "origin_not_allowed"
     if invitation.opened_at is not None:
         return "token_already_used"
@@ -127,6 +131,19 @@ def hand_off(ref: str) -> ResponseReturnValue:
         "request_id": f"req_{secrets.token_urlsafe(12)}",
     }
     return jsonify(public_token=token, metadata=metadata)
+
+
+@bp.get("/look/<look>.css")
+def look(look: str) -> ResponseReturnValue:
+    """A host's accent and corners. All of it is in the address, so it may be kept for good."""
+    found = LOOK.fullmatch(look)
+    accent = f"#{found['accent']}" if found and found["accent"] else ""
+    if found is None or (accent and not is_readable(accent, LIGHT_GROUNDS)):
+        abort(404)
+    radius = int(found["radius"]) if found["radius"] else None
+    response = Response(style_sheet(accent, radius), mimetype="text/css")
+    response.headers["Cache-Control"] = FOREVER
+    return response
 
 
 # --- the script hosts load -------------------------------------------------------------------------------------

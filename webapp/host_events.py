@@ -50,6 +50,7 @@ STEPS = (
     "STATUS_CHANGED",
     "ERROR",
     "HANDOFF",
+    "HANDOFF_DEVICE",
     "EXIT",
 )
 """What a visit event may be called. A part of what connect.js says; the rest never reaches the server."""

@@ -14,11 +14,11 @@ from .current import bus
 from .db import db, writing
 from .deliveries import event_view
 from .host_openapi import document
-from .host_requests import BadRequest
 from .hosts import PAGE, invitation_or_404, no_such, told
 from .hosts import bp as bp
 from .models import Delivery, Endpoint, HostEvent, VisitEvent
 from .public_ids import public_id, ref_in
+from .request_fields import BadRequest
 from .stamps import moment_in, stamp
 
 DELIVERY_STATES = ("pending", "delivered", "failed")

@@ -6,6 +6,7 @@ from typing import Any
 
 from .host_events import STEPS, TYPES
 from .models.delivery import WAITS
+from .wishes import LONGEST_WORDS, WIDEST_CORNER, WORDS
 
 Object = dict[str, Any]
 
@@ -27,6 +28,8 @@ ERROR_CODES = {
     "token_already_used": "This token was used already.",
     "token_expired": "This token ran out.",
     "endpoint_paused": "Your webhook endpoint is paused.",
+    "connection_ended": "The connection is over.",
+    "reconnect_required": "The person has to act: make a session with the connection's id.",
     "no_task": "This installation offers nothing to connect for yet.",
     "api_error": "Something went wrong on our side.",
 }
@@ -88,9 +91,12 @@ def connection_paths() -> Object:
     run = about("conn", call("One run, with what it brought", "RunWithOutput", refuses=(404,)))
     run["parameters"].append(in_path("run_id", "run"))
     one = "/v1/connections/{id}"
+    refresh = about("conn", call("Read a connection once more", "Run", status=202, refuses=(404, 409)))
+    refresh["parameters"].append(header("Idempotency-Key", "The same request with the same key is the same run."))
     return {
         "/v1/connections": {"get": listed},
         one: {"get": about("conn", call("Read a connection", "Connection", refuses=(404,)))},
+        f"{one}/refresh": {"post": refresh},
         f"{one}/disconnect": {"post": about("conn", call("End a connection", "Connection", refuses=(404,)))},
         f"{one}/runs": {"get": about("conn", call("Runs, newest first", "Runs", refuses=(404,)))},
         f"{one}/runs/{{run_id}}": {"get": run},
@@ -239,6 +245,7 @@ def schemas() -> Object:
         "Exchanged": answered({"connection_id": id_of("conn"), "session_id": id_of("cs")}),
         "Connection": answered(connection),
         "Connections": page_of(an_object(connection)),
+        "Run": answered(run),
         "Runs": page_of(an_object(run)),
         "RunWithOutput": answered({**run, "output": {"description": "By the task's output schema; null for none."}}),
         "VisitEvents": page_of(an_object(visit_event)),
@@ -275,6 +282,16 @@ def session_request() -> Object:
         "connection_id": {**id_of("conn"), "description": "Repair this connection instead of making a new one."},
         "hosted": {"type": "object", "properties": {"lifetime_seconds": lifetime}},
         "tags": {**tags(), "description": "At most 20; echoed everywhere."},
+        "allowed_origins": {**list_of(text(300)), "minItems": 1, "description": "Only these of your origins."},
+        "language": {
+            **text(35),
+            "description": "Such as fr-CA, for a task that takes one. Our words are English.",
+        },
+        "appearance": {
+            **optional({"accent": text(7), "radius": {"type": "integer", "minimum": 0, "maximum": WIDEST_CORNER}}),
+            "description": "An accent that can be read, such as #7a3413, and how round corners are, in pixels.",
+        },
+        "text": {**optional({name: text(LONGEST_WORDS) for name in WORDS}), "description": "Plain text beside ours."},
     }
     return closed(fields, needs=["user"])
 
@@ -294,6 +311,10 @@ def an_object(properties: Object) -> Object:
 
 def closed(properties: Object, *, needs: list[str]) -> Object:
     return {"type": "object", "required": needs, "properties": properties, "additionalProperties": False}
+
+
+def optional(properties: Object) -> Object:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def list_of(item: Object) -> Object:

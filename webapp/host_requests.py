@@ -7,26 +7,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flask import request
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from .db import db
-from .deck.reading import Unreadable, clean_text, parse_object
+from .deck.reading import clean_text
 from .models import Connection, Host, Person, Source
 from .models.invitation import LONGEST_LINK, START_WITHIN
 from .public_ids import ref_in
+from .request_fields import BadRequest, a_dict, text
+from .wishes import read_wishes
 
 EMAIL_LIKE = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 MOST_TAGS = 20
-
-
-class BadRequest(Exception):
-    """A named mistake: `code` for programs, `message` for developers, `param` for the field it is about."""
-
-    def __init__(self, code: str, message: str, *, param: str = "", status: int = 400) -> None:
-        super().__init__(message)
-        self.code, self.message, self.param, self.status = code, message, param, status
+FIELDS = (
+    *("user", "return_url", "state", "source_id", "allowed_source_ids", "connection_id", "hosted", "tags"),
+    *("allowed_origins", "language", "appearance", "text"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,15 +38,13 @@ class SessionRequest:
     connection_id: str
     lifetime: timedelta
     tags: dict[str, str]
+    wishes: dict[str, Any]
 
     @classmethod
     def read(cls, body: dict[str, Any], host: Host) -> SessionRequest:
         """`BadRequest` for the first mistake."""
-        known = {"user", "return_url", "state", "source_id", "allowed_source_ids", "connection_id", "hosted", "tags"}
-        for name in body.keys() - known:
-            raise BadRequest(
-                "unknown_field", f"There is no field {name!r}. Known: {', '.join(sorted(known))}.", param=name
-            )
+        for name in body.keys() - set(FIELDS):
+            raise BadRequest("unknown_field", f"There is no field {name!r}. Known: {', '.join(FIELDS)}.", param=name)
         hosted = a_dict(body, "hosted")
         return cls(
             host=host,
@@ -60,6 +55,7 @@ class SessionRequest:
             connection_id=text(body, "connection_id"),
             lifetime=lifetime(hosted),
             tags=tags(a_dict(body, "tags")),
+            wishes=read_wishes(body, host),
         )
 
     def only_source(self) -> Source | None:
@@ -75,14 +71,6 @@ class SessionRequest:
         if found is None or not found.is_live:
             raise BadRequest("not_found", "This user has no such connection.", param="connection_id", status=404)
         return found
-
-
-def read_json() -> dict[str, Any]:
-    """The body as a JSON object; none at all is an empty one."""
-    try:
-        return parse_object(request.get_data() or b"{}")
-    except Unreadable as error:
-        raise BadRequest("invalid_json", f"The body must be a JSON object: {error}.") from error
 
 
 def user_id(user: dict[str, Any]) -> str:
@@ -135,19 +123,3 @@ def tags(given: dict[str, Any]) -> dict[str, str]:
     if len(given) > MOST_TAGS:
         raise BadRequest("invalid_field", f"At most {MOST_TAGS} tags.", param="tags")
     return {clean_text(name, longest=40): text(given, name, longest=200, within="tags.") for name in given}
-
-
-def text(body: dict[str, Any], name: str, *, longest: int = 200, within: str = "") -> str:
-    value = body.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > longest or clean_text(value, longest=longest) != value:
-        raise BadRequest("invalid_field", f"Plain text of at most {longest} characters, please.", param=within + name)
-    return value
-
-
-def a_dict(body: dict[str, Any], name: str) -> dict[str, Any]:
-    value = body.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise BadRequest("invalid_field", "This must be an object.", param=name)
-    return value or {}

@@ -14,20 +14,23 @@ from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 
 from .account import address
+from .again import needs_sign_in, visit_again
 from .current import config, limits, vault
 from .db import db, now, writing
-from .host_requests import BadRequest, SessionRequest, read_json, text
+from .host_requests import SessionRequest
 from .intents import disconnect
 from .limits import API_PER_HOST, API_TRIES_PER_ADDRESS
-from .models import Connection, ConnectSession, Host, Invitation, Person, Run, Task
+from .models import Connection, ConnectSession, Host, Intent, Invitation, Person, Run, Task
 from .models.browser_session import hashed
 from .models.run import output_of
 from .public_ids import public_id, ref_in
+from .request_fields import BadRequest, read_json, text
 from .stamps import stamp
 
 MAX_BODY = 32_000
 PAGE = 50
 OPEN_TO_ALL = {"hosts.openapi"}
+NAMES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 429: "rate_limit_exceeded"}
 
 bp = Blueprint("hosts", __name__, url_prefix="/v1")
 
@@ -64,8 +67,8 @@ def bad_request(error: BadRequest) -> ResponseReturnValue:
 
 @bp.errorhandler(HTTPException)
 def refused(error: HTTPException) -> ResponseReturnValue:
-    code = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}.get(error.code or 500, "api_error")
-    return problem(error.code or 500, code, error.description or "")
+    status = error.code or 500
+    return problem(status, NAMES.get(status, "api_error"), error.description or "")
 
 
 def problem(status: int, code: str, message: str, *, param: str = "") -> ResponseReturnValue:
@@ -102,15 +105,13 @@ def create_session() -> ResponseReturnValue:
             raise BadRequest("idempotency_error", "This Idempotency-Key came with another request.", status=409)
         token = invitation.new_token()
         db.session.flush()
-    return told(
-        {
+        made = {
             "session_id": public_id("cs", invitation.ref),
             "connect_token": token,
             "expires_at": stamp(invitation.expires_at),
             "hosted_url": config().public_url + url_for("invited.arrive", token=token),
-        },
-        201,
-    )
+        }
+    return told(made, 201)
 
 
 def invite(host: Host, wanted: SessionRequest) -> Invitation:
@@ -135,10 +136,9 @@ def invite(host: Host, wanted: SessionRequest) -> Invitation:
         return_url=wanted.return_url,
         state=wanted.state,
         tags=wanted.tags,
-        token_hash=secrets.token_hex(32),
+        wishes=wanted.wishes,
     )
     db.session.add(invitation)
-    db.session.flush()
     return invitation
 
 
@@ -242,6 +242,28 @@ def disconnect_connection(id: str) -> ResponseReturnValue:
     connection = connection_or_404(id)
     disconnect(connection)
     return told(connection_view(connection))
+
+
+@bp.post("/connections/<id>/refresh")
+def refresh_connection(id: str) -> ResponseReturnValue:
+    """Read it once more, with nobody there. A run that goes on is the answer, and so is that of a repeated request."""
+    connection = connection_or_404(id)
+    key = idempotency_key(g.host)
+    form = f"refresh.{hashed(f'{id}.{key}')[:48]}" if key else ""
+    known = Intent.by_form(form)
+    run = known.run if known else Run.open_at([connection]).get(connection.id)
+    if run is None:
+        if not connection.is_live or connection.status == "deleting":
+            raise BadRequest("connection_ended", "This connection is over.", status=409)
+        if needs_sign_in(connection):
+            raise BadRequest(
+                "reconnect_required", "Make a session with connection_id: the person must act.", status=409
+            )
+        session = visit_again(connection, "refresh", form=form)
+        run = Run.latest_of(session) or Run.open_at([connection]).get(connection.id)
+    if run is None:
+        raise BadRequest("reconnect_required", "The task asks the person something: make a session.", status=409)
+    return told(run_view(run), 202)
 
 
 @bp.get("/connections/<id>/runs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from flask_login import login_user
 
@@ -50,23 +51,31 @@ def enter(token: str) -> ResponseReturnValue:
 
 @bp.post("/connect/<ref>/back")
 def back(ref: str) -> ResponseReturnValue:
-    """To where the host wants people back, with what it needs to ask us how it went. No secret is in the address."""
+    """To where the host wants people back, with what it needs to ask us how it went. No secret is in the address.
+
+    A run that goes on needs nobody: the visit ends with it. Nor does a phone end what the computer still shows.
+    """
     if refusal := signed_in_only():
         return refusal
     session = session_or_404(ref)
     invitation = Invitation.of_visit(session)
-    if invitation is None or not invitation.return_url:
+    if invitation is None:
         abort(404)
     run = Run.latest_of(session) if session.connection_id else None
-    answer = {"session_id": public_id("cs", invitation.ref), "status": status_of(invitation, run)}
-    with writing(session.person_id):
-        if session.ended_at is None:
-            session.end()
+    status, is_phone = status_of(invitation, run), "phone" in cookie
+    if status != "in_progress" and not (is_phone and status == "connected"):
+        with writing(session.person_id):
+            if session.ended_at is None:
+                session.end()
+    if not invitation.return_url or is_phone:
+        goes_on = status == "in_progress"
+        return render_template("invited/closed.html", host=invitation.host, goes_on=goes_on, is_phone=is_phone)
+    answer = {"session_id": public_id("cs", invitation.ref), "status": status}
     if invitation.state:
         answer["state"] = invitation.state
     parts = urlsplit(invitation.return_url)
     query = "&".join(filter(None, [parts.query, urlencode(answer)]))
-    return redirect(urlunsplit(parts._replace(query=query)), 303)
+    return render_template("invited/back.html", host=invitation.host, address=urlunsplit(parts._replace(query=query)))
 
 
 def usable(token: str) -> Invitation:

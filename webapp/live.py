@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator
 
-from flask import Blueprint, Flask, Response, abort, current_app
+from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
@@ -37,31 +37,36 @@ bp.before_request(signed_in_only)
 
 @bp.get("/connect/<ref>/live")
 def watch(ref: str) -> ResponseReturnValue:
-    """The stream of one connect session, for whoever it belongs to."""
+    """The stream of one connect session, for whoever it belongs to; to its end with the version that is shown already.
+
+    That is how a computer follows what happens on the phone.
+    """
     if ConnectSession.by_ref(ref, person_id()) is None:
         abort(404)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    frames = metrics.counted(fragments(app, ref, person_id(), current_user.id))
+    frames = metrics.counted(fragments(app, ref, person_id(), current_user.id, request.args.get("after", type=int)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(frames, mimetype="text/event-stream", headers=headers, direct_passthrough=True)
 
 
-def fragments(app: Flask, ref: str, owner: int, browser_session_id: int) -> Iterator[bytes]:
+def fragments(app: Flask, ref: str, owner: int, browser_session_id: int, after: int | None = None) -> Iterator[bytes]:
     """The view now, and again whenever it has changed, until the session needs no watching or its owner leaves.
+
+    *after* is a version: only newer ones are sent, and also those that would not change by themselves.
 
     `over` tells the page not to come back. A process that ends just stops: the page opens the stream again.
     Thousands of these wait at a time, so none of them holds a request, a context or a connection while it waits.
     """
     with app.app_context():
         the_bus = bus()
-    seen: int | None = None
+    seen = after
     with the_bus.listen(visit_topic(ref), person_topic(owner)) as bell:
         while True:
             with app.app_context():
                 version = version_for(ref, owner, browser_session_id)
             if version is None:
                 break
-            html, is_live = draw(app, ref, owner) if version != seen else ("", True)
+            html, is_live = draw(app, ref, owner, follows=after is not None) if version != seen else ("", True)
             seen = version
             yield sse(html).encode() if html else b": still here\n\n"
             metrics.sse_sent(bell.rang_at if html else 0.0)
@@ -116,13 +121,13 @@ def version_for(ref: str, owner: int, browser_session_id: int) -> int | None:
     return found[0] if found and found[1].is_open else None
 
 
-def draw(app: Flask, ref: str, owner: int) -> tuple[str, bool]:
-    """The session's fragment, and whether it may change by itself."""
+def draw(app: Flask, ref: str, owner: int, *, follows: bool) -> tuple[str, bool]:
+    """The session's fragment, and whether it may change by itself; with *follows*, or by somebody elsewhere."""
     with app.test_request_context(base_url=app.extensions["gangway"].config.public_url):
         session = ConnectSession.by_ref(ref, owner)
         assert session is not None
         view = view_of(session)
-        return view.render(), view.is_live
+        return view.render(), view.is_live or (follows and not view.is_last)
 
 
 def farewell() -> bytes:

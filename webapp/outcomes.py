@@ -21,11 +21,11 @@ class Outcome:
     primary: tuple[str, str]
     secondary: tuple[str, str] | None = None
 
-    def about(self, source: str, host: str, client: str) -> Outcome:
-        """The same, with names in place of {s}, {host} and {c}."""
+    def about(self, source: str, host: str, client: str, way_out: str) -> Outcome:
+        """The same, with names in place of {s}, {host} and {c}, and where to disconnect in place of {out}."""
 
         def fill(text: str) -> str:
-            return text.replace("{s}", source).replace("{host}", host).replace("{c}", client)
+            return text.replace("{s}", source).replace("{host}", host).replace("{c}", client).replace("{out}", way_out)
 
         return Outcome(self.tone, fill(self.title), fill(self.body), self.primary, self.secondary)
 
@@ -38,7 +38,7 @@ AGAIN = ("again", "Try again")
 CONNECTED = Outcome(
     "good",
     "{s} is connected",
-    "{c} can now read what you agreed to. You can disconnect at any time under My connections.",
+    "{c} can now read what you agreed to. You can disconnect at any time {out}.",
     DONE,
     ("other", "Connect another"),
 )
@@ -111,9 +111,9 @@ REJECTED_AFTER_CODE = Outcome(
 )
 
 
-def outcome_of(run: Run, client: str) -> Outcome:
+def outcome_of(run: Run, client: str, way_out: str) -> Outcome:
     """The words for a run that is over."""
-    return words_for(run).about(run.source.name, run.source.host, client)
+    return words_for(run).about(run.source.name, run.source.host, client, way_out)
 
 
 def words_for(run: Run) -> Outcome:

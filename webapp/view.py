@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from flask import render_template
@@ -13,11 +14,12 @@ from .current import config, deck
 from .deck import DeckError
 from .deck.reading import clean_text
 from .facts import facts_of
-from .forms import SourceSignIn
+from .forms import SourceSignIn, TaskInput
 from .guard import Caution, caution
-from .models import ConnectSession, Intent, Run, Source
+from .models import ConnectSession, Intent, Invitation, Run, Source
 from .outcomes import Outcome, outcome_of
 from .search import find_sources
+from .wishes import style_sheet
 
 TITLES = {
     "consent": "Connect {s}",
@@ -32,7 +34,12 @@ TITLES = {
     "stopped": "{s} is paused",
     "expired": "This page waited too long",
     "left": "Nothing was connected",
+    "phone": "Continue on your phone",
 }
+
+MOVABLE = {"pick", "sign_in", "input", "progress", "interaction"}
+"""Screens on which somebody may want to take the phone."""
+LAST = {"outcome", "expired", "left"}
 
 
 @dataclass
@@ -58,6 +65,16 @@ class View:
         return self.name in ("handing_over", "progress", "interaction")
 
     @property
+    def is_last(self) -> bool:
+        """Whether nothing more comes unless somebody begins again."""
+        return self.name in LAST
+
+    @property
+    def may_move(self) -> bool:
+        """Whether the visit may go on on a phone: a host's, that is on a computer so far."""
+        return self.name in MOVABLE and self.session.person.host_id is not None and self.session.device != "phone"
+
+    @property
     def title(self) -> str:
         """For the browser's tab."""
         if self.name == "outcome":
@@ -72,15 +89,44 @@ class View:
         host = self.session.person.host
         return host.name if host else config().operator_name
 
+    @cached_property
+    def wishes(self) -> dict[str, Any]:
+        """What the host wished for this visit; nothing for people of our own."""
+        invitation = Invitation.of_visit(self.session) if self.session.person.host_id else None
+        return dict(invitation.wishes) if invitation else {}
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The host's own, beside ours."""
+        return dict(self.wishes.get("words", {}))
+
+    @property
+    def look(self) -> str:
+        """The name of the wished style sheet; "" for our own look."""
+        accent, radius = self.wishes.get("accent", ""), self.wishes.get("radius", "")
+        return f"{accent[1:]}-{radius}" if accent or radius != "" else ""
+
+    @property
+    def style_sheet(self) -> str:
+        """What is in it, for its integrity value."""
+        return style_sheet(self.wishes.get("accent", ""), self.wishes.get("radius"))
+
     @property
     def outcome(self) -> Outcome:
         assert self.run is not None
-        return outcome_of(self.run, self.asker)
+        return outcome_of(self.run, self.asker, self.way_out)
+
+    @property
+    def way_out(self) -> str:
+        """Where people disconnect. Those a host sent have no page with us."""
+        return f"by asking {self.asker}" if self.session.person.host_id else "under My connections"
 
     @property
     def facts(self) -> dict[str, Any] | None:
         """What the page of the host that sent this person may learn of the screen; None for people of our own."""
-        return facts_of(self) if self.session.person.host_id else None
+        if self.session.person.host_id is None:
+            return None
+        return facts_of(view_of(self.session) if self.name == "phone" else self)
 
     def render(self) -> str:
         """The fragment: first paint and every push."""
@@ -120,7 +166,7 @@ def view_of(session: ConnectSession) -> View:
         return View("pick", session, more=found("", session))
     if session.signed_in_at is None:
         return sign_in_view(session)
-    return View("input", session)
+    return input_view(session)
 
 
 def is_asking(run: Run) -> bool:
@@ -144,6 +190,15 @@ def sign_in_view(session: ConnectSession, run: Run | None = None) -> View:
     if session.source.health == "down" and run is None:
         return View("down", session)
     return View("sign_in", session, run, careful, filled=SourceSignIn(username=remembered_username(session)))
+
+
+def input_view(session: ConnectSession) -> View:
+    """What the task wants to know; a wished language is filled in where it asks for one."""
+    view = View("input", session)
+    asked = (session.task.input_schema or {}).get("properties", {})
+    if "language" in asked and "language" in view.wishes:
+        view.filled = TaskInput(values={"language": view.wishes["language"]})
+    return view
 
 
 def remembered_username(session: ConnectSession) -> str:

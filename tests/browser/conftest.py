@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.demo import OUTPUT, Demo, running_demo
+from tests.browser.embedding import Comes, Shop, Shopper, a_shop
 from tests.browser.visitor import Visitor
 
 SWITCHES = [
@@ -81,3 +82,30 @@ def robin(arrives: Arrives) -> Visitor:
     visitor = arrives()
     visitor.has_an_account()
     return visitor
+
+
+@pytest.fixture(scope="session")
+def shop(demo: Demo) -> Iterator[Shop]:
+    with a_shop(demo, "Tidepool Savings") as shop:
+        yield shop
+
+
+@pytest.fixture
+def comes(shop: Shop, browser: Browser) -> Iterator[Comes]:
+    """`comes("/path")` is somebody new on the company's page; when the story ends we look at how it went."""
+    everybody: list[Shopper] = []
+
+    def one(path: str = "/", **looks: Any) -> Shopper:
+        everybody.append(Shopper(shop, browser, path, **looks))
+        return everybody[-1]
+
+    yield one
+    cookies = [cookie for kim in everybody for cookie in kim.context.cookies()]
+    sent = [url for kim in everybody for url in kim.cookies_sent]
+    assert [complaint for kim in everybody for complaint in kim.leaves()] == []
+    assert (cookies, sent) == ([], [])
+
+
+@pytest.fixture
+def kim(comes: Comes) -> Shopper:
+    return comes()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -27,6 +27,7 @@ class Demo:
 
     def __init__(self, port: int, log: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.sample_host = f"http://localhost:{port + 2}"
         self.log = log
         self.secrets: set[str] = set()
         self._addresses = (f"127.{a}.{b}.{c}" for a in range(10, 250) for b in range(250) for c in range(1, 250))
@@ -96,9 +97,9 @@ def dresses(secret: str) -> Iterator[tuple[str, re.Pattern[bytes]]]:
 
 @contextmanager
 def running_demo(name: str) -> Iterator[Demo]:
-    """The real thing, on two free ports; its output is kept in a file."""
+    """The real thing, on three free ports; its output is kept in a file."""
     OUTPUT.mkdir(exist_ok=True)
-    port, log = two_free_ports(), OUTPUT / f"demo-{name}.log"
+    port, log = three_free_ports(), OUTPUT / f"demo-{name}.log"
     with log.open("wb") as output:
         command = [sys.executable, "-u", "-m", "webapp", "demo", "--port", str(port)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
@@ -130,12 +131,12 @@ def wait_for(demo: Demo, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"the demo is not there after a minute; see {demo.log}")
 
 
-def two_free_ports() -> int:
-    """The first of two neighbours nobody listens on, below the range the system gives out by itself."""
+def three_free_ports() -> int:
+    """The first of three neighbours nobody listens on, below the range the system gives out by itself."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", port))
-            two.bind(("127.0.0.1", port + 1))
+        with suppress(OSError), ExitStack() as held:
+            for number in range(port, port + 3):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", number))
             return port
-    raise AssertionError("no two free ports in a row")
+    raise AssertionError("no three free ports in a row")

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from playwright.sync_api import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Request, expect
+from flask import Flask
+from playwright.sync_api import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Page, Request, expect
+from sqlalchemy import select
 
 from tests.browser.demo import Demo
 from tests.browser.visitor import Visitor
 from tests.conftest import settings
 from webapp import create_app
 from webapp.db import db, writing
-from webapp.models import Host, HostKey
+from webapp.models import BrowserSession, Host, HostKey
+from webapp.models.browser_session import hashed
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
 <script src="{src}" integrity="{integrity}" crossorigin="anonymous" defer></script>{more}</head>
 <body><main><h1>Shop</h1><button id="first">First</button><div id="place"></div>
 <button id="plain" data-gangway-connect-token-url="/token" data-gangway-connect-success-url="/connected">Link a bank</button>
 </main></body></html>"""
+
+STRANGER = """
+for (let number = -1; number < parent.length; number += 1) {{
+  const other = number < 0 ? parent : parent[number];
+  const channel = new MessageChannel();
+  channel.port1.onmessage = () => parent.postMessage("stolen", "*");
+  other.postMessage({{ v: 1, type: "init" }}, "*", [channel.port2]);
+  other.postMessage({{ v: 1, seq: 99, type: "success", payload: {{ public_token: "forged", metadata: {{}} }} }}, "*");
+  other.postMessage({{ v: 1, seq: 99, type: "exit", payload: {{}} }}, "*");
+}}
+"""
+HTML = "text/html; charset=utf-8"
+PAGES = {
+    "/outer": (HTML, '<!doctype html><title>Outer</title><iframe title="Shop" src="{shop}/"></iframe>'),
+    "/stranger": (HTML, '<!doctype html><title>Stranger</title><script src="/stranger.js" defer></script>'),
+    "/stranger.js": ("text/javascript", STRANGER),
+}
+"""What is not the company's own page; served under both names."""
 
 LISTEN = """(config) => {
   if (config.container) config.container = document.querySelector(config.container);
@@ -42,11 +65,21 @@ LISTEN = """(config) => {
 }"""
 
 
-class Shop:
+@dataclass
+class Site:
+    """A company's website."""
+
+    demo: Demo
+    origin: str
+    elsewhere: str = "about:"
+    """Another origin that its pages may show."""
+
+
+class Shop(Site):
     """The company: its server key, its page, and what its server was posted."""
 
     def __init__(self, demo: Demo, key: str, port: int) -> None:
-        self.demo, self.origin = demo, f"http://localhost:{port}"
+        super().__init__(demo, f"http://localhost:{port}", f"http://127.0.0.1:{port}")
         self.api = httpx.Client(base_url=f"{demo.url}/v1", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
         self.posted: list[dict[str, list[str]]] = []
         self.users = 0
@@ -63,6 +96,15 @@ class Shop:
     def exchanges(self, public_token: str) -> httpx.Response:
         return self.api.post("/connect/public_token/exchange", json={"public_token": public_token})
 
+    def scans_the_code(self) -> str:
+        """What a camera does: nobody else reads the link, so the newest code gets one that we know."""
+        link = f"ph_camera-{secrets.token_urlsafe(8)}"
+        with database_of(self.demo) as app, app.app_context(), writing():
+            waiting = select(BrowserSession).filter_by(frame_origin=None).where(BrowserSession.visit_id.is_not(None))
+            newest = db.session.scalars(waiting.order_by(BrowserSession.id.desc()).limit(1)).one()
+            newest.token_hash = hashed(link)
+        return f"/phone/{link}"
+
     def headers(self, path: str) -> dict[str, str]:
         """Strict ones, and for some paths a way in which companies' pages differ."""
         ours = self.demo.url
@@ -74,6 +116,12 @@ class Shop:
             policy["form-action"] = "'none'"
         if path == "/button":
             policy |= {"connect-src": "'self'", "form-action": f"{ours} 'self'"}
+        if path == "/neighbour":
+            policy["frame-src"] = f"{ours} {self.elsewhere}"
+        if path == "/outer":
+            policy["frame-src"] = self.origin
+        if path.startswith("/stranger"):
+            policy = {"default-src": "'none'", "script-src": "'self'"}
         if path == "/quiet":
             found["Referrer-Policy"] = "no-referrer"
         if path == "/isolated":
@@ -86,6 +134,10 @@ def a_shop(demo: Demo, name: str, *, origins: bool = True) -> Iterator[Shop]:
     class Door(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
+            if path in PAGES:
+                type, text = PAGES[path]
+                page = text.format(shop=shop.origin, elsewhere=shop.elsewhere)
+                return self.answer(page.encode(), {**shop.headers(path), "Content-Type": type})
             about = httpx.get(f"{demo.url}/connect.json", trust_env=False).json()
             more = f'<script src="{demo.url}/connect.js" defer></script>' * 2 if path == "/twice" else ""
             self.answer(PAGE.format(**about, more=more).encode(), shop.headers(path))
@@ -126,33 +178,40 @@ def a_shop(demo: Demo, name: str, *, origins: bool = True) -> Iterator[Shop]:
 
 def registered(demo: Demo, name: str, origins: list[str]) -> str:
     """A host in the demo's own database; its secret key."""
+    with database_of(demo) as app, app.app_context(), writing():
+        host = Host(name=name, is_test=True, origins=origins, return_urls=[f"{origin}/back" for origin in origins])
+        db.session.add(host)
+        db.session.flush()
+        key = HostKey.issue(host)
+    return key
+
+
+@contextmanager
+def database_of(demo: Demo) -> Iterator[Flask]:
+    """The demo's own database, for what only its operator or a camera could do."""
     app = create_app(settings(f"sqlite:///{demo.folder / 'demo.sqlite3'}"))
+    yield app
     with app.app_context():
-        with writing():
-            host = Host(name=name, is_test=True, origins=origins, return_urls=[])
-            db.session.add(host)
-            db.session.flush()
-            key = HostKey.issue(host)
         db.session.remove()
         db.engine.dispose()
     app.extensions["gangway"].bus.close()
-    return key
 
 
 class Shopper(Visitor):
     """Somebody on the company's page. What `Visitor` does on our page they do inside the frame."""
 
-    def __init__(self, shop: Shop, browser: Browser, path: str = "/", **looks: Any) -> None:
+    def __init__(self, shop: Site, browser: Browser, path: str = "/", **looks: Any) -> None:
         self.shop = shop
         super().__init__(shop.demo, browser, **looks)
         self.cookies_sent: list[str] = []
+        self.is_framed = True
         self.page.goto(shop.origin + path)
         self.page.wait_for_function("window.GangwayConnect")
 
     def _asked(self, request: Request) -> None:
         if request.headers.get("cookie"):
             self.cookies_sent.append(request.url)
-        if not request.url.startswith((self.demo.url, self.shop.origin)):
+        if not request.url.startswith((self.demo.url, self.shop.origin, self.shop.elsewhere)):
             self.complaints.append(f"asked a stranger: {request.url}")
 
     def _heard(self, message: ConsoleMessage) -> None:
@@ -179,6 +238,10 @@ class Shopper(Visitor):
         self.page.wait_for_function("(name) => (window.told || []).some(([n]) => n === name)", arg=name, timeout=25_000)
         return next(list(more) for n, *more in self.told() if n == name)
 
+    def goes_back(self) -> None:
+        """The browser's Back button."""
+        self.page.evaluate("void setTimeout(() => history.back())")
+
     def told(self) -> list[list[Any]]:
         return list(self.asks("window.told || []"))
 
@@ -191,8 +254,19 @@ class Shopper(Visitor):
     # --- inside --------------------------------------------------------------------------------------------
 
     @property
-    def inside(self) -> FrameLocator:
-        return self.page.frame_locator("iframe")
+    def inside(self) -> FrameLocator | Page:
+        return self.page.frame_locator("iframe") if self.is_framed else self.page
+
+    def is_sent_to_our_own_page(self) -> None:
+        """The flow without a frame, where a cookie is as it should be."""
+        self.page.wait_for_url("**/go/*")
+        self.is_framed = False
+
+    def has_come_back(self, address: str) -> None:
+        self.page.wait_for_url(address)
+        self.is_framed = True
+        self.context.clear_cookies()
+        self.cookies_sent.clear()
 
     @property
     def main(self) -> Locator:
@@ -244,3 +318,6 @@ class Shopper(Visitor):
         expect(self.page.locator("iframe, dialog")).to_have_count(0)
         left = self.asks("[document.documentElement.getAttribute('style'), document.body.children.length]")
         assert left == [None, 1], left
+
+
+Comes = Callable[..., Shopper]

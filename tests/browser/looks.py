@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Frame, Page
 
 SCHEMES, WIDTHS = ("light", "dark"), (1280, 360)
 FOR_AXE = {("light", 1280), ("dark", 360)}
@@ -74,6 +74,6 @@ def when_it_is_tight(page: Page) -> Iterator[str]:
     page.evaluate("() => { document.adoptedStyleSheets = [] }")
 
 
-def axe_violations(page: Page) -> list[str]:
-    found: dict[str, Any] = Axe().run(page).response
+def axe_violations(page: Page | Frame) -> list[str]:
+    found: dict[str, Any] = Axe().run(page).response  # type: ignore[arg-type]
     return [f"{v['id']}: {node['html'][:120]}" for v in found["violations"] for node in v["nodes"]]

@@ -1,47 +1,15 @@
-"""The flow on a company's page, in a real browser and across origins."""
+"""The flow on a company's page, in a real browser and across origins: how people use it and leave it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.browser.demo import Demo
-from tests.browser.embedding import Shop, Shopper, a_shop
+from tests.browser.embedding import Comes, Shop, Shopper
+from tests.browser.looks import axe_violations
+from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
-
-Comes = Callable[..., Shopper]
-
-
-@pytest.fixture(scope="module")
-def shop(demo: Demo) -> Iterator[Shop]:
-    with a_shop(demo, "Tidepool Savings") as shop:
-        yield shop
-
-
-@pytest.fixture
-def comes(shop: Shop, browser: Browser) -> Iterator[Comes]:
-    """`comes("/path")` is somebody new on the company's page; when the story ends we look at how it went."""
-    everybody: list[Shopper] = []
-
-    def one(path: str = "/", **looks: Any) -> Shopper:
-        everybody.append(Shopper(shop, browser, path, **looks))
-        return everybody[-1]
-
-    yield one
-    cookies = [cookie for kim in everybody for cookie in kim.context.cookies()]
-    sent = [url for kim in everybody for url in kim.cookies_sent]
-    assert [complaint for kim in everybody for complaint in kim.leaves()] == []
-    assert (cookies, sent) == ([], [])
-
-
-@pytest.fixture
-def kim(comes: Comes) -> Shopper:
-    return comes()
 
 
 # --- the way it is meant -----------------------------------------------------------------------------------------
@@ -67,7 +35,7 @@ def test_kim_connects_a_bank_and_the_company_is_told_once(kim: Shopper, shop: Sh
 
     kim.is_back_on_the_page()
     assert kim.asks("document.activeElement.id") == "first"
-    assert kim.asks("history.length") == before
+    assert kim.asks("history.length") == before + 1, "one entry, and it lies ahead: Back leaves the page"
     heard = kim.heard()
     stable = [name for name in heard if name not in ("TRANSITION_VIEW", "STATUS_CHANGED", "load")]
     assert stable == [
@@ -176,6 +144,30 @@ def test_what_the_company_knows_is_filled_in_but_no_secret(kim: Shopper, shop: S
     expect(kim.field("Password")).to_have_value("")
 
 
+def test_kim_goes_on_on_the_phone_and_the_page_follows(kim: Shopper, shop: Shop, browser: Browser) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.goes_to_the_sign_in("Northlight Power")
+    kim.presses("Continue on your phone")
+    kim.comes_to("phone")
+    expect(kim.inside.get_by_role("img")).to_be_visible()
+    assert axe_violations(kim.document) == []
+    phone = Visitor(shop.demo, browser, viewport={"width": 390, "height": 800})
+    phone.opens(shop.scans_the_code())
+    phone.presses("Continue here")
+    kim.comes_to("sign_in")
+    phone.types("Email", "robin@sample.example")
+    phone.types_a_secret("Password", "bright-light-7")
+    phone.presses("Sign in")
+    assert kim.was_told("HANDOFF_DEVICE")[0]["device"] == "phone"
+    public_token, _ = kim.was_told("success")
+    assert shop.exchanges(public_token).status_code == 200
+    phone.comes_to("outcome")
+    phone.presses("Back to Tidepool Savings")
+    phone.sees("Go back to the page where you began")
+    assert phone.leaves() == []
+    kim.comes_to("outcome")
+
+
 # --- leaving -----------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +179,41 @@ def test_not_now(kim: Shopper, shop: Shop) -> None:
     kim.was_told("CLOSE")
     kim.is_back_on_the_page()
     assert kim.heard()[-3:] == ["EXIT", "exit", "CLOSE"]
+
+
+def test_the_back_button_goes_one_screen_back_then_closes_then_leaves(kim: Shopper, shop: Shop) -> None:
+    kim.page.goto(f"{shop.origin}/button")
+    kim.page.goto(f"{shop.origin}/")
+    kim.page.wait_for_function("window.GangwayConnect")
+    kim.opens_the_flow(token=shop.token())
+    kim.goes_to_the_sign_in()
+    kim.goes_back()
+    kim.comes_to("pick")
+    kim.presses("Northlight Power")
+    kim.comes_to("sign_in")
+    kim.goes_back()
+    kim.comes_to("pick")
+    kim.goes_back()
+    assert kim.was_told("exit")[1]["view_name"] == "SELECT_SOURCE"
+    kim.was_told("CLOSE")
+    kim.is_back_on_the_page()
+    kim.goes_back()
+    kim.page.wait_for_url("**/button")
+
+
+def test_the_back_button_asks_while_it_runs_and_takes_the_question_away(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    kim.goes_to_the_code()
+    kim.goes_back()
+    expect(kim.inside.get_by_role("dialog")).to_be_visible()
+    kim.goes_back()
+    expect(kim.inside.get_by_role("dialog")).to_be_hidden()
+    assert "exit" not in kim.heard()
+    kim.goes_back()
+    kim.presses_and_is_gone("Leave")
+    assert kim.was_told("exit")[1]["status"] == "requires_code"
+    kim.was_told("CLOSE")
+    kim.is_back_on_the_page()
 
 
 def test_leaving_while_it_runs_asks_first(kim: Shopper, shop: Shop) -> None:
@@ -229,176 +256,6 @@ def test_destroying_puts_everything_back(kim: Shopper, shop: Shop) -> None:
     assert kim.asks("handler.state") == "destroyed" and kim.frames() == 0
     assert ["was destroyed" in complaint for complaint in kim.complaints] == [True]
     kim.complaints.clear()
-
-
-# --- pages do strange things -------------------------------------------------------------------------------------
-
-
-def test_opening_twice_is_opening_once(kim: Shopper, shop: Shop) -> None:
-    kim.is_offered(token=shop.token())
-    kim.asks("handler.open(); handler.open()")
-    kim.was_told("load")
-    kim.asks("handler.open()")
-    kim.presses("Agree and continue")
-    kim.comes_to("pick")
-    assert kim.frames() == 1 and kim.heard().count("OPEN") == 1 and kim.heard().count("load") == 1
-
-
-def test_mounting_unmounting_and_mounting_again_uses_a_token_once(kim: Shopper, shop: Shop) -> None:
-    token = shop.token()
-    kim.is_offered(token=token)
-    kim.asks("handler.open(); handler.destroy()")
-    kim.is_offered(token=token)
-    kim.asks("handler.open()")
-    kim.was_told("load")
-    assert kim.frames() == 1 and "exit" not in kim.heard()
-
-
-def test_opening_and_closing_many_times_leaves_nothing(kim: Shopper, shop: Shop) -> None:
-    kim.is_offered(tokens=[shop.token() for _ in range(5)])
-    for number in range(1, 6):
-        kim.asks("handler.open()")
-        kim.page.wait_for_function("(n) => told.filter(([name]) => name === 'load').length === n", arg=number)
-        kim.asks("handler.exit({ force: true })")
-    kim.is_back_on_the_page()
-    assert [kim.heard().count(name) for name in ("load", "exit", "CLOSE", "success")] == [5, 5, 5, 0]
-
-
-def test_a_script_loaded_twice_warns_once(comes: Comes, shop: Shop) -> None:
-    kim = comes("/twice")
-    assert len(kim.complaints) == 1 and "loaded twice" in kim.complaints.pop()
-    kim.opens_the_flow(token=shop.token())
-
-
-def test_a_callback_that_throws_breaks_nothing(kim: Shopper, shop: Shop) -> None:
-    kim.is_offered(token=shop.token())
-    kim.asks("handler.update({ onLoad: () => { throw new Error('mine') } })")
-    kim.asks("handler.open()")
-    kim.presses("Agree and continue")
-    kim.comes_to("pick")
-    assert [complaint for complaint in kim.complaints if "mine" in complaint]
-    kim.complaints.clear()
-
-
-def test_messages_nobody_should_send_change_nothing(kim: Shopper, shop: Shop) -> None:
-    kim.opens_the_flow(token=shop.token())
-    kim.asks("""() => {
-      const frame = document.querySelector("iframe").contentWindow;
-      const cycle = { v: 1, type: "exit", payload: {} };
-      cycle.self = cycle;
-      const init = new MessageChannel();
-      init.port1.onmessage = (event) => (window.stolen = event.data);
-      for (const message of ["exit", null, 7, { type: "exit" }, cycle, { v: 1, type: "init" }, "x".repeat(5e6),
-                             JSON.parse('{"v":1,"type":"exit","payload":{},"__proto__":{"a":1}}')]) {
-        frame.postMessage(message, "*");
-        window.postMessage({ v: 1, seq: 99, type: "success", payload: { public_token: "forged", metadata: {} } }, "*");
-      }
-      frame.postMessage({ v: 1, type: "init" }, "*", [init.port2]);
-    }""")
-    kim.presses("Agree and continue")
-    kim.comes_to("pick")
-    assert kim.asks("window.stolen") is None
-    assert not {"success", "exit"} & set(kim.heard())
-
-
-def test_only_the_page_around_it_can_talk_to_the_frame(kim: Shopper, shop: Shop) -> None:
-    """A message from the frame itself, or from a popup of another origin, is not from its parent."""
-    kim.is_offered(token=shop.token())
-    kim.asks("handler.open()")
-    kim.was_told("load")
-    kim.document.evaluate("""() => {
-      const channel = new MessageChannel();
-      window.stolen = null;
-      channel.port1.onmessage = (event) => (window.stolen = event.data);
-      window.postMessage({ v: 1, type: "init" }, "*", [channel.port2]);
-    }""")
-    kim.presses("Agree and continue")
-    kim.comes_to("pick")
-    assert kim.document.evaluate("window.stolen") is None
-
-
-# --- it does not open --------------------------------------------------------------------------------------------
-
-
-def ends_with(kim: Shopper, code: str) -> dict[str, Any]:
-    error, _ = kim.was_told("exit")
-    kim.was_told("CLOSE")
-    kim.is_back_on_the_page()
-    assert (error["error_type"], error["error_code"]) == ("SESSION_ERROR", code)
-    assert kim.heard().count("exit") == 1
-    return dict(error)
-
-
-def test_a_used_an_expired_and_an_invented_token(comes: Comes, shop: Shop) -> None:
-    used, invited = shop.token(), shop.invites()
-    shop.api.post(f"/connect/sessions/{invited['session_id']}/expire")
-    comes().opens_the_flow(token=used)
-    for token, code in (
-        (used, "token_already_used"),
-        (invited["connect_token"], "token_expired"),
-        ("ct_test_x", "token_invalid"),
-    ):
-        kim = comes()
-        kim.is_offered(token=token)
-        kim.asks("handler.open()")
-        ends_with(kim, code)
-
-
-def test_a_page_that_is_not_the_companys(shop: Shop, demo: Demo, comes: Comes) -> None:
-    with a_shop(demo, "No Pages", origins=False) as other:
-        kim = comes()
-        kim.is_offered(token=other.token())
-        kim.asks("handler.open()")
-        assert shop.origin in ends_with(kim, "origin_not_allowed")["error_message"]
-
-
-def test_a_used_token_is_renewed_without_a_word(kim: Shopper, comes: Comes, shop: Shop) -> None:
-    used = shop.token()
-    comes().opens_the_flow(token=used)
-    kim.opens_the_flow(tokens=[used, shop.token()])
-    kim.presses("Agree and continue")
-    kim.comes_to("pick")
-    assert "exit" not in kim.heard() and kim.frames() == 1
-
-
-@pytest.mark.parametrize(("path", "directive"), [("/no-frames", "frame-src"), ("/no-forms", "form-action")])
-def test_a_policy_that_forbids_it_is_named(comes: Comes, shop: Shop, path: str, directive: str) -> None:
-    kim = comes(path)
-    kim.is_offered(token=shop.token())
-    kim.asks("handler.open()")
-    assert directive in ends_with(kim, "frame_blocked")["error_message"]
-    assert "frame-src http" in kim.asks("GangwayConnect.diagnose().policy")
-    assert kim.complaints, "this page's policy was meant to refuse"
-    kim.complaints.clear()
-
-
-def test_a_frame_that_never_answers(kim: Shopper, shop: Shop) -> None:
-    kim.page.clock.install()
-    kim.page.route("**/frame", lambda route: route.abort())
-    kim.is_offered(token=shop.token())
-    kim.asks("handler.open()")
-    kim.page.clock.run_for(100)
-    expect(kim.page.locator("iframe")).to_have_count(1)
-    kim.page.clock.run_for(8_000)
-    ends_with(kim, "frame_blocked")
-    assert "ERROR" in kim.heard()
-    kim.complaints.clear()  # Chromium's remarks on a request that was cut
-
-
-def test_what_is_missing_is_told_by_ready(kim: Shopper) -> None:
-    kim.is_offered()
-    assert kim.asks("handler.ready.then(() => '', (error) => error.error_code)") == "token_invalid"
-    kim.asks("handler.open()")
-    ends_with(kim, "token_invalid")
-
-
-def test_a_visit_that_is_revoked_in_the_middle(kim: Shopper, shop: Shop) -> None:
-    invited = shop.invites()
-    kim.opens_the_flow(token=invited["connect_token"])
-    kim.goes_to_the_code()
-    shop.api.post(f"/connect/sessions/{invited['session_id']}/expire")
-    kim.was_told("exit")  # the stream has told the frame
-    kim.was_told("CLOSE")
 
 
 # --- for everybody -----------------------------------------------------------------------------------------------
@@ -447,7 +304,7 @@ def test_every_kind_of_screen_is_for_everybody(comes: Comes, shop: Shop, scheme:
     kim.opens_the_flow(token=shop.token())
 
     def looks() -> list[str]:
-        found = [*violations(Axe().run(kim.document).response), *violations(Axe().run(kim.page).response)]  # type: ignore[arg-type]
+        found = [*axe_violations(kim.document), *axe_violations(kim.page)]
         return [f"{kim.screen.get_attribute('data-view')}: {what}" for what in found]
 
     complaints = looks()
@@ -471,10 +328,6 @@ def test_every_kind_of_screen_is_for_everybody(comes: Comes, shop: Shop, scheme:
     kim.comes_to("outcome")
     complaints += looks()
     assert complaints == []
-
-
-def violations(found: dict[str, Any]) -> list[str]:
-    return [f"{v['id']}: {node['html'][:120]}" for v in found["violations"] for node in v["nodes"]]
 
 
 def test_the_first_view_is_small(kim: Shopper, shop: Shop) -> None:

@@ -21,11 +21,11 @@ from ..catalog import read_catalog
 from ..config import Config
 from ..db import db, now, writing
 from ..intents import hand_over_sign_in, start_run
-from ..models import ConnectSession, Person, Source, Task
+from ..models import ConnectSession, Endpoint, Host, HostKey, Person, Source, Task
 from ..serving import start_beside
 from ..sync import sync
 from ..worker import Worker
-from . import cast, desk
+from . import cast, desk, sample_host
 
 EMAIL, PASSWORD = "robin@sample.example", "gangway demo robin"
 
@@ -33,7 +33,7 @@ Stop = Callable[[], None]
 
 
 def run(port: int, *, world: Any, serve_app: Callable[[Any, int], Stop], serve_twin: Callable[..., Stop]) -> Stop:
-    """Serve the whole product on *port* and its Deck on the next one; the returned function ends it all."""
+    """Serve the whole product on *port*, its Deck and a sample company on the next two; the answer ends it all."""
     folder = Path(tempfile.mkdtemp(prefix="gangway-demo-"))
     app = create_app(settings(folder, port, api_key=world.api_key))
     logs.start("text", level=logging.WARNING, fd=2)  # where to click should stay in sight
@@ -43,6 +43,7 @@ def run(port: int, *, world: Any, serve_app: Callable[[Any, int], Stop], serve_t
         stops.append(serve_twin(world, port + 1, realtime=False))
         stops.append(serve_app(app, port))
         codes = set_the_stage(app, world)
+        stops.append(serve_app(company(app, port), port + 2))
         stops.append(start_beside(app))
     except BaseException:
         stop_all(stops)
@@ -94,6 +95,19 @@ def set_the_stage(app: Flask, world: Any) -> list[str]:
     return codes
 
 
+def company(app: Flask, port: int) -> Flask:
+    """A company the operator has agreed with, and its website: another origin, and another site."""
+    origin = f"http://localhost:{port + 2}"
+    with app.app_context(), writing():
+        host = Host(name=sample_host.NAME, is_test=True, origins=[origin], return_urls=[f"{origin}/back"])
+        db.session.add(host)
+        db.session.flush()
+        key = HostKey.issue(host)
+        secret = Endpoint.set_up(host, f"{origin}/webhooks/gangway", app.extensions["gangway"].vault)
+    gangway = sample_host.Gangway(f"http://127.0.0.1:{port}", key)
+    return sample_host.create_sample_host(gangway, secret, origin)
+
+
 def connect(person_id: int, slug: str, username: str, password: str) -> None:
     """One visit to the flow, without a browser."""
     with writing():
@@ -113,6 +127,7 @@ def tell(port: int, folder: Path, codes: list[str]) -> None:
         rows.append((names[site["host"]], person["username"], person["password"], site["shows"]))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     click.echo(f"\n  Gangway is on  http://127.0.0.1:{port}   (its Deck on port {port + 1})\n")
+    click.echo(f"  A company that embeds it is on  http://localhost:{port + 2}   ({sample_host.NAME}; no sign-in)\n")
     click.echo(f"  Sign in as  {EMAIL}  with  {PASSWORD}  or create an account. Then connect:\n")
     for row in rows:
         columns = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False))

@@ -11,12 +11,13 @@ from sqlalchemy import select
 from ..current import config
 from ..db import db, now
 from ..guard import caution
-from ..host_requests import BadRequest, SessionRequest
+from ..host_requests import SessionRequest
 from ..hosts import invite
 from ..intents import plan_disconnect, plan_run, plan_stop
 from ..models import Connection, ConnectSession, Run, Task
 from ..models.run import OVER
 from ..public_ids import public_id
+from ..request_fields import BadRequest
 from .acts import Act, Asked, CannotNow, Done, many
 
 LONGEST_DAYS = 7
@@ -155,6 +156,7 @@ class ReconnectLink(Act):
             connection_id=public_id("conn", it.ref),
             lifetime=timedelta(days=given["days"]),
             tags={},
+            wishes={},
         )
         try:
             invitation = invite(host, wanted)
