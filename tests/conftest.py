@@ -22,7 +22,7 @@ from jinja2 import FileSystemBytecodeCache
 from tests.databases import Databases, PostgresDatabases, SqliteFiles, throw_away
 from tests.people import Deck, Visitor
 from tests.services import postgres, redis
-from webapp import create_app
+from webapp import create_app, limits
 from webapp.catalog import read_catalog
 from webapp.config import Config
 from webapp.current import Parts
@@ -76,6 +76,14 @@ SECRET = "whsec_" + base64.b64encode(b"a webhook secret of 32 bytes....").decode
 def retries_do_not_wait() -> Iterator[None]:
     """Retries happen, without the waits between them."""
     with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def redis_is_given_time() -> Iterator[None]:
+    """Three stories at once keep a machine busy; only those that take Redis away should notice that it is slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "PATIENCE", 10.0)
         yield
 
 

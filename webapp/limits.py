@@ -33,6 +33,8 @@ ERRORS_PER_PERSON = parse("30/hour")
 """Error pages with a support code of their own; the others have a reference only."""
 SEARCHES_PER_STAFF = parse("120/minute")
 
+PATIENCE = 0.5
+"""Seconds until Redis is given up for now: whoever counts has somebody waiting."""
 TRY_REDIS_AGAIN = 5.0
 ALONE_SHARE = 3
 """Without its Redis a process cannot see the others: it takes a third of what all of them may."""
@@ -88,8 +90,7 @@ class Window:
 
 
 def _redis(url: str) -> RedisStorage:
-    """Quick to give up: whoever counts has somebody waiting."""
-    return RedisStorage(url, wrap_exceptions=True, socket_timeout=0.5, socket_connect_timeout=0.5)
+    return RedisStorage(url, wrap_exceptions=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
 
 
 class Limits:

@@ -18,7 +18,8 @@ from webapp.limits import ALONE_SHARE, SIGN_IN_PER_ACCOUNT, Limits, Window
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    monkeypatch.setattr("webapp.limits.PATIENCE", 0.5)  # as in the product: here it is about how soon we give up
     with redis_server(tmp_path) as server:
         yield server
 
