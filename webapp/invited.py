@@ -75,7 +75,8 @@ def back(ref: str) -> ResponseReturnValue:
         answer["state"] = invitation.state
     parts = urlsplit(invitation.return_url)
     query = "&".join(filter(None, [parts.query, urlencode(answer)]))
-    return render_template("invited/back.html", host=invitation.host, address=urlunsplit(parts._replace(query=query)))
+    back = urlunsplit(parts._replace(query=query))
+    return render_template("invited/back.html", host=invitation.host, refresh=f"0;url={back}", back_href=back)
 
 
 def usable(token: str) -> Invitation:

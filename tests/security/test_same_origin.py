@@ -112,10 +112,12 @@ def test_looking_never_changes_anything(house: House, method: str) -> None:
 
 
 def everything(house: House) -> dict[str, Any]:
-    """Every row of every table; when a browser was last seen does not count."""
+    """Every row of every table; when a browser was last seen, or an error page, does not count."""
     with house.app.app_context():
         found = {}
         for table in Base.metadata.sorted_tables:
+            if table.name == "error_report":
+                continue
             columns = [c for c in table.columns if c.name != "seen_at"]
             found[table.name] = [
                 tuple(row) for row in db.session.execute(select(*columns).order_by(*table.primary_key))

@@ -6,7 +6,7 @@ now on is real.
 
 from __future__ import annotations
 
-import random
+import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,8 @@ from ..models.refs import new_ref, new_support_code
 from ..support import factors
 
 EMAIL, PASSWORD = "desk@harbourlight.example", "harbour lights at dawn"
+
+Dice = secrets.SystemRandom
 
 DAYS = 14
 PEOPLE = 240
@@ -41,7 +43,7 @@ def open_desk() -> list[str]:
 
 def remember_a_fortnight() -> None:
     """Visits and runs of the past, busier by day than by night; one site was down three days ago."""
-    dice = random.Random("a fortnight")  # noqa: S311 - the same for everybody
+    dice = secrets.SystemRandom()
     task = Task.first()
     sources = list(db.session.scalars(select(Source.id).order_by(Source.popularity.desc(), Source.id)))
     assert task is not None
@@ -64,7 +66,7 @@ def remember_a_fortnight() -> None:
         db.session.execute(insert(Move), moves)
 
 
-def visit(dice: random.Random, owners: Sequence[int], sources: Sequence[int], task: int) -> dict[str, Any]:
+def visit(dice: Dice, owners: Sequence[int], sources: Sequence[int], task: int) -> dict[str, Any]:
     """One that began some time in the fortnight; `steps` says how far it came."""
     at = now() - timedelta(days=dice.random() * DAYS)
     while dice.random() > daylight(at):
@@ -119,7 +121,7 @@ def steps_of(visit: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"ref": new_ref(), "name": name, "details": {}, "at": at, **where}
 
 
-def run(dice: random.Random, visit: dict[str, Any]) -> dict[str, Any]:
+def run(dice: Dice, visit: dict[str, Any]) -> dict[str, Any]:
     """How the site took it: most of the time well, in its own time, waiting for a code where there was one."""
     went_well, asked = visit["steps"] == 6, visit["steps"] > 3
     began = visit["created_at"] + timedelta(seconds=45)
