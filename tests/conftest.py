@@ -101,6 +101,7 @@ def passwords_are_hashed_cheaply() -> Iterator[None]:
     """Argon2 with small costs; `tests/security/test_sessions.py` looks at the real ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(person, "HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        patch.setattr(person, "NOBODY", person.HASHER.hash("nobody has this password"))
         yield
 
 

@@ -177,7 +177,7 @@ LABELS = {
     "reason": r"bad_signature|clock|malformed|unknown|unreadable|poison",
     "method": r"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|other",
     "route": r"none|/([a-z0-9._-]+|<[a-z_:]+>|/)*",
-    "status": r"[1-5][0-9]{2}|0|new|queued|running|interaction_required|review_required|canceling|completed|failed|canceled|other",
+    "status": r"[1-5][0-9]{2}|0|new|queued|running|interaction_required|review_required|cancelling|completed|failed|canceled|other",
     "endpoint": r"(GET|POST|PATCH|DELETE) [a-z-]+(/\{id\}(/[a-z]+)?)?",
     "kind": r"(credential|run)\.[a-z]+",
     "state": r"done|refused|lost",

@@ -29,6 +29,8 @@ VISITS_PER_PERSON = parse("60/hour")
 ACTS_PER_STAFF = parse("60/15minutes")
 BULK_ACTS_PER_STAFF = parse("10/15minutes")
 """Acts that touch many people's things at once."""
+REVEALS_PER_STAFF = parse("20/hour")
+"""Whole emails shown."""
 ERRORS_PER_PERSON = parse("30/hour")
 """Error pages with a support code of their own; the others have a reference only."""
 SEARCHES_PER_STAFF = parse("120/minute")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 
 from tests.people import Visitor
 from tests.support.conftest import Somebody
+from tests.support.test_matrix import routes
 from webapp.db import db, now, writing
 from webapp.models import AuditEntry, Staff, StaffToken
 from webapp.support.audit import verify
@@ -44,6 +45,7 @@ def test_the_database_refuses_to_change_what_is_on_record(five_entries: Flask, c
         ("UPDATE audit_entry SET reason = 'x' WHERE id = 3", 2, "run_2"),
         ("UPDATE audit_entry SET at = '2020-01-01 00:00:00' WHERE id = 1", 0, "run_0"),
         ("UPDATE audit_entry SET staff_id = NULL, role = 'admin' WHERE id = 5", 4, "run_4"),
+        ("UPDATE audit_entry SET ref = 'another' WHERE id = 4", 3, "run_3"),
         ("DELETE FROM audit_entry WHERE id = 2", 1, "run_2"),
     ],
 )
@@ -91,6 +93,18 @@ def test_a_program_that_reads_it_is_on_record_by_its_owner(app: Flask, lead: Vis
         entry = db.session.query(AuditEntry).one()
         assert (entry.method, entry.role, entry.staff_id) == ("token", "lead", db.session.query(Staff).one().id)
         assert now() >= entry.at
+
+
+def test_every_export_is_on_record(app: Flask, lead: Visitor, on_record: OnRecord) -> None:
+    paths = [path for _, path, _ in routes(app) if path.endswith(".csv")]
+    assert len(paths) > 5
+    for path in paths:
+        assert lead.opens(path).status_code == 200
+    assert sorted(path for act, path, _ in on_record() if act == "export") == sorted(name_of(path) for path in paths)
+
+
+def name_of(path: str) -> str:
+    return path.removeprefix("/support/").removesuffix(".csv")
 
 
 def test_an_export_is_on_record_with_the_names_of_its_filters(lead: Visitor, app: Flask, on_record: OnRecord) -> None:

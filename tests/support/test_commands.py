@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from tests.support.entering import comes_in, is_in, joins
+from tests.support.test_audit import TRIGGERS
 from tests.test_closing import operator
-from webapp.db import db
+from webapp.db import db, writing
 from webapp.models import AuditEntry
 from webapp.support.audit import verify
 
@@ -45,6 +47,20 @@ def test_the_record_holds_and_says_how_many(app: Flask) -> None:
     joins(app)
     told = operator(app, "audit", "verify")
     assert told.exit_code == 0 and "2 entries, and all of them hold" in told.output
+
+
+def test_a_seal_kept_elsewhere_tells_that_the_end_was_cut_off(app: Flask) -> None:
+    joins(app)
+    seal = operator(app, "audit", "verify").output.split()[-1]
+    joins(app, "fern@desk.example")
+    assert operator(app, "audit", "verify", "--seal", seal).exit_code == 0
+    with app.app_context(), writing():
+        for drop in TRIGGERS[db.engine.dialect.name]:
+            db.session.execute(text(drop))
+        db.session.execute(text("DELETE FROM audit_entry WHERE id > 1"))
+    assert operator(app, "audit", "verify").exit_code == 0, "what is left is a chain"
+    told = operator(app, "audit", "verify", "--seal", seal)
+    assert told.exit_code == 1 and "none has this seal" in told.output
 
 
 def test_an_entry_that_does_not_hold_is_named(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

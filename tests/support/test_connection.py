@@ -118,16 +118,20 @@ def test_a_viewer_sees_the_page_and_can_neither_act_nor_write(
     assert viewer.page.status_code == 403
 
 
-def test_acts_lead_to_pages_that_say_what_they_do(robin: Visitor, deck: Deck, agent: Visitor, app: Flask) -> None:
+def test_the_page_offers_what_this_role_may_do_now(
+    robin: Visitor, deck: Deck, agent: Visitor, lead: Visitor, app: Flask
+) -> None:
     robin.signs_in_at("Maple & Main Bank", CARD, PASSWORD)
     deck.goes_on()
     opens_the_connection(agent, app)
-    assert acts_offered(agent) == {"cancel", "look_again", "reconnect_link", "disconnect"}
+    assert acts_offered(agent) == {"cancel", "look_again", "reconnect_link"}
     robin.looks_again()
     robin.presses("Send code", f0="246810")
     deck.goes_on()
     opens_the_connection(agent, app)
-    assert acts_offered(agent) == {"run_again", "look_again", "reconnect_link", "disconnect"}
+    assert acts_offered(agent) == {"run_again", "look_again", "reconnect_link"}
+    opens_the_connection(lead, app)
+    assert acts_offered(lead) == {"run_again", "look_again", "reconnect_link", "disconnect"}
 
 
 def acts_offered(agent: Visitor) -> set[str]:
@@ -149,6 +153,30 @@ def test_an_email_is_revealed_for_a_reason_once_and_on_record(
     assert on_record() == [("reveal", f"person_{id}", "Sending the form by mail")]
     agent.opens(f"/support/people/{id}")
     assert "robin@sample.example" not in agent.page.text
+
+
+def test_whoever_has_no_name_still_signs_what_they_do(robin: Visitor, deck: Deck, agent: Visitor, app: Flask) -> None:
+    """Nobody asks for one where people come by single sign-on."""
+    robin.signs_in_at("Maple & Main Bank", CARD, PASSWORD)
+    deck.goes_on()
+    with app.app_context(), writing():
+        db.session.query(Staff).one().name = ""
+    opens_the_connection(agent, app)
+    place = agent.page.url.path
+    agent.posts(f"{place}/notes", {"text": "Called at nine."})
+    agent.presses("Look again")
+    agent.presses("Ask Deck", reason="Ticket 4711")
+    assert "a•••@d•••: look again" in agent.sees() and "a•••@d•••: note" in agent.sees()
+    assert "command line" not in agent.sees() and "desk.example" not in agent.sees()
+
+
+def test_nobody_reveals_one_email_after_the_other(robin: Visitor, agent: Visitor, app: Flask, lead: Visitor) -> None:
+    with app.app_context():
+        id = db.session.query(Person).filter_by(email="robin@sample.example").one().id
+    path, why = f"/support/people/{id}/reveal", {"reason": "Sending the form by mail"}
+    assert [agent.posts(path, why).status_code for _ in range(21)] == [200] * 20 + [429]
+    assert "robin@sample.example" not in agent.page.text
+    assert lead.posts(path, why).status_code == 200
 
 
 def test_a_run_is_told_stage_by_stage(robin: Visitor, deck: Deck, agent: Visitor, app: Flask) -> None:

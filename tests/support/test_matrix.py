@@ -177,6 +177,16 @@ def test_whoever_is_refused_is_on_record(app: Flask, staff: Somebody) -> None:
         assert entry.details == {"page": "support.submit_act", "needs": "agent"}
 
 
+def test_a_program_that_is_refused_is_on_record(app: Flask, staff: Somebody) -> None:
+    staff("viewer")
+    with app.app_context(), writing():
+        token = StaffToken.issue(db.session.query(Staff).one(), "program")
+    assert knocks(Visitor(app), "GET", "/support/api/audit", Authorization=f"Bearer {token}").status_code == 403
+    with app.app_context():
+        entry = db.session.query(AuditEntry).one()
+        assert (entry.act, entry.method, entry.details["needs"]) == ("refused", "token", "lead")
+
+
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 CURSORS = ["x", "-1", "1e3", "\uff11", "99999999999", "2147483648", "0x1", "1 ", "%00", "9" * 5_000, "1;drop table"]

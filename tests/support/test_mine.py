@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -84,6 +85,19 @@ def test_a_token_needs_a_name_and_twenty_are_the_most(agent: Visitor) -> None:
         agent.posts("/support/mine/tokens", {"name": f"report {number}"})
     agent.posts("/support/mine/tokens", {"name": "one more"})
     assert agent.page.status_code == 422 and "Revoke one first" in agent.sees()
+
+
+def test_twenty_are_the_most_however_fast_they_are_made(app: Flask, agent: Visitor) -> None:
+    def makes_one(number: int) -> int:
+        visitor = Visitor(app)
+        visitor.http.cookies.update(agent.http.cookies)
+        return visitor.posts("/support/mine/tokens", {"name": f"report {number}"}).status_code
+
+    for number in range(18):
+        makes_one(number)
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(makes_one, range(8)))
+    assert sorted(statuses) == [200] * 2 + [422] * 6
 
 
 def test_new_recovery_codes_take_the_place_of_the_old_ones(app: Flask, ash: Member) -> None:

@@ -31,12 +31,13 @@ def test_an_empty_house_says_so(agent: Visitor) -> None:
 
 
 def test_open_runs_by_whose_turn_it_is(town: Town, agent: Visitor) -> None:
-    for status in ("interaction_required", "running", "running", "queued", "pondering"):
+    for status in ("interaction_required", "running", "running", "queued", "cancelling", "pondering"):
         town.run(status)
     town.run("completed")
     agent.opens("/support")
-    assert "Waiting on the person 1" in agent.sees() and "Waiting on the source 4" in agent.sees()
-    assert "At the site 2" in agent.sees() and "other 1" in agent.sees(), "a status we do not know is not lost"
+    assert "Waiting on the person 1" in agent.sees() and "Waiting on the source 5" in agent.sees()
+    assert "At the site 2" in agent.sees() and "Stopping 1" in agent.sees()
+    assert "other 1" in agent.sees(), "a status we do not know is not lost"
 
 
 def test_success_is_two_rates_and_abandoned_a_class_of_its_own(town: Town, agent: Visitor) -> None:

@@ -113,6 +113,13 @@ def test_nobody_comes_in_by_a_word_we_do_not_believe(
         assert len(db.session.scalars(db.select(Staff)).all()) == 1, "nobody becomes staff by it"
 
 
+@pytest.mark.parametrize("email", ["a\u017fh@desk.example", "ash@de\u017fk.example"])
+def test_a_mailbox_that_only_looks_like_theirs_is_another(house: Flask, provider: Provider, email: str) -> None:
+    """Folding case makes an s of a long s, and ss of a sharp one."""
+    provider.lies = {"email": email}
+    assert not is_in(comes_by_it(house)) and why(house) == ["unknown"]
+
+
 def test_a_token_that_somebody_else_signed_is_refused(house: Flask, provider: Provider) -> None:
     provider.signs_with = RSAKey.generate_key(2048, {"kid": "one"})
     assert comes_by_it(house).page.status_code == 403

@@ -78,9 +78,14 @@ def test_disabled_is_out_and_enabled_may_sign_in_again(app: Flask, boss: Visitor
 
 def test_a_new_link_begins_anew(app: Flask, boss: Visitor, ash: Member) -> None:
     visitor = comes_in(app, ash)
+    visitor.posts("/support/mine/tokens", {"name": "report"})
+    (token,) = re.findall(r"<code>(st_[\w-]{43})</code>", visitor.page.text)
+    program = {"Authorization": f"Bearer {token}"}
+    assert visitor.http.get("/support/api/mine", headers=program).status_code == 200
     boss.posts(f"/support/team/{ref_of(app, ash.email)}/reset")
     (link,) = re.findall(r"<code>http://localhost(/support/welcome/[\w-]{43})</code>", boss.page.text)
     assert not is_in(visitor) and gives_password(visitor, ash).status_code == 401
+    assert visitor.http.get("/support/api/mine", headers=program).status_code == 401, "nor does a program get in"
     anew = accepts(Visitor(app), link, ash.email)
     assert anew.seed != ash.seed and not set(anew.recovery) & set(ash.recovery)
 

@@ -150,7 +150,7 @@ def queries_of_its_page(app: Flask) -> int:
             count += 1
 
         event.listen(db.engine, "before_cursor_execute", note)
-        known_of(connection, may_act=True)
+        known_of(connection, role="lead")
         event.remove(db.engine, "before_cursor_execute", note)
     return count
 

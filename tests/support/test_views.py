@@ -30,6 +30,11 @@ def test_an_agent_keeps_a_view_and_takes_it_away(
     assert [act for act, *_ in on_record()] == ["view.save", "view.delete"]
 
 
+def test_issues_have_views_though_their_page_is_another(agent: Visitor) -> None:
+    agent.posts("/support/views/issues", {"view_name": "Still open", "state": "open"})
+    assert str(agent.page.url).endswith("/support/issues?state=open") and "Still open" in agent.sees()
+
+
 def test_a_lead_shares_one_with_everybody(lead: Visitor, agent: Visitor, app: Flask) -> None:
     lead.opens("/support/deliveries?state=failed")
     lead.presses("Save", view_name="Broken", view_shared="yes")

@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from webapp.db import now
 from webapp.support.words import Case, ago, lasting, standing
 
-AWHILE = now() - timedelta(minutes=4)
+TODAY = now()
+AWHILE = TODAY - timedelta(minutes=4)
 FAILED = {"run": "failed", "run_since": AWHILE}
 ASKING = {"run": "interaction_required", "prompt": "open", "prompt_since": AWHILE}
 
@@ -30,7 +32,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"run": "new", "tries": 2}, "us", "asking Deck to start", "did not take it twice"),
     ({"run": "queued"}, "Deck", "In line at Deck", "Nothing to do yet"),
     ({"run": "running"}, "source", "Deck is reading at Maple Bank", "Nothing to do yet"),
-    ({"run": "running", "run_since": now() - timedelta(minutes=25)}, "source", "reading", "longer than usual"),
+    ({"run": "running", "run_since": TODAY - timedelta(minutes=25)}, "source", "reading", "longer than usual"),
     ({"run": "running", "is_stopping": True}, "Deck", "Being stopped", "Wait a moment"),
     ({"run": "review_required"}, "Deck", "Deck is reviewing it", "goes on by itself"),
     ({"run": "daydreaming"}, "Deck", "Deck says “daydreaming”", "do not know this state"),
@@ -49,7 +51,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
         "may lock their account",
     ),
     (
-        {**FAILED, "codes": frozenset({"auth_invalid"}), "rejections": 3, "paused_until": now()},
+        {**FAILED, "codes": frozenset({"auth_invalid"}), "rejections": 3, "paused_until": TODAY},
         "nobody",
         "refused the sign-in 3 times, so we pause",
         "could lock their account",
@@ -69,7 +71,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({**FAILED, "codes": frozenset({"timeout"}), "last_good": AWHILE}, "source", "stopped", "4 minutes ago is still"),
     ({"run": "canceled"}, "person", "It was stopped", "can start again"),
     (
-        {"run": "completed", "status": "verified", "last_good": now() - timedelta(hours=3, minutes=5)},
+        {"run": "completed", "status": "verified", "last_good": TODAY - timedelta(hours=3, minutes=5)},
         "nobody",
         "Done: everything is fine, last read 3 hours ago",
         "Nothing to do",
@@ -85,7 +87,8 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
 def test_the_summary_says_whose_turn_it_is_and_what_to_do(
     known: dict[str, Any], turn: str, words: str, advice: str
 ) -> None:
-    told = standing(case(**known))
+    with time_machine.travel(TODAY, tick=False):
+        told = standing(case(**known))
     assert told.turn == turn
     assert words in told.words
     assert advice in told.advice

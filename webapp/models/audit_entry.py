@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db import Json, Model, Moment, db, now
 from ..stamps import stamp
-from .refs import Ref
+from .refs import Ref, new_ref
 
 BEGINNING = "0" * 64
 LOCK = 7_239_641
@@ -67,7 +67,7 @@ class AuditEntry(Model):
         if db.engine.dialect.name == "postgresql":
             db.session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         last = db.session.scalar(select(AuditEntry.digest).order_by(AuditEntry.id.desc()).limit(1))
-        entry = cls(previous=last or BEGINNING, at=now(), act=act, **{**EMPTY, **what})
+        entry = cls(ref=new_ref(), previous=last or BEGINNING, at=now(), act=act, **{**EMPTY, **what})
         entry.digest = entry.sealed()
         db.session.add(entry)
         db.session.flush()
@@ -75,9 +75,10 @@ class AuditEntry(Model):
 
     def sealed(self) -> str:
         """What its digest must be."""
-        what = [self.previous, stamp(self.at), self.staff_id, self.role, self.method, self.session, self.address]
-        what += [self.act, self.object, self.details, self.reason, self.result, self.request_id, self.once]
-        return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        who = [self.staff_id, self.role, self.method, self.session, self.address]
+        what = [self.act, self.object, self.details, self.reason, self.result, self.request_id, self.once]
+        everything = [self.previous, self.ref, stamp(self.at), *who, *what]
+        return hashlib.sha256(json.dumps(everything, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @classmethod
     def was_done(cls, once: str) -> AuditEntry | None:

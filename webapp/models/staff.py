@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from ..db import Json, Model, Moment, db, now
 from .browser_session import hashed
+from .connection import masked
 from .person import same_email
 from .refs import Ref
 
@@ -21,6 +22,10 @@ IDLE = timedelta(minutes=15)
 AT_MOST = timedelta(hours=8)
 FRESH = timedelta(minutes=10)
 NOTICED_EVERY = timedelta(seconds=30)
+
+
+def reaches(role: str, needed: str) -> bool:
+    return ROLES.index(role) >= ROLES.index(needed)
 
 
 class Staff(Model):
@@ -53,11 +58,16 @@ class Staff(Model):
         return f"staff.sealed_seed.{self.ref}"
 
     @property
+    def called(self) -> str:
+        """What colleagues see: who comes by single sign-on was never asked for a name."""
+        return self.name or masked(self.email)
+
+    @property
     def is_active(self) -> bool:
         return self.disabled_at is None
 
     def may(self, role: str) -> bool:
-        return self.is_active and ROLES.index(self.role) >= ROLES.index(role)
+        return self.is_active and reaches(self.role, role)
 
     def invite(self) -> str:
         """A one-time token to set a password and a second factor with. Inside `writing()`."""

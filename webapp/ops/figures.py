@@ -18,7 +18,7 @@ from ..models import Chore, Event, Intent, Run
 KEPT = 3.0
 """Seconds for which figures are good enough."""
 
-STATUSES = {"new", "queued", "running", "interaction_required", "review_required", "canceling"}
+STATUSES = {"new", "queued", "running", "interaction_required", "review_required", "cancelling"}
 
 
 @dataclass(frozen=True)

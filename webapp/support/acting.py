@@ -19,13 +19,12 @@ from ..deck.reading import clean_text
 from ..models import AuditEntry
 from . import acts_on_connections, acts_on_deck, acts_on_hosts, acts_on_sources
 from .acts import ACTS, Act, Asked, CannotNow, Done, Mistyped
-from .gate import LONGEST_REASON, me, record, refuse, session
+from .gate import LONGEST_REASON, SHORTEST_REASON, me, record, refuse, session
 from .pages import page, post
 from .targets import Target, find
 
 ROOMS = (acts_on_connections, acts_on_deck, acts_on_hosts, acts_on_sources)
 """Importing them registers their acts."""
-SHORTEST_REASON = 5
 
 
 @dataclass(frozen=True)

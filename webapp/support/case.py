@@ -16,16 +16,18 @@ from ..guard import caution
 from ..logs import build
 from ..models import Connection, ConnectSession, Intent, Person, Run
 from ..models.intent import SIGN_IN_KINDS
+from ..models.staff import reaches
 from ..public_ids import public_id
 from ..stamps import stamp
 from . import timeline
+from .acts import ACTS
 from .stages import clock_of, stages_of
 from .words import CONNECTION_WORDS, RUN_WORDS, TONES, Case, asks, lasting, standing, who_of
 
 SHOWN = 20
 LONGEST_NAME = 80
 
-ACTS = (
+OFFERED = (
     ("run_again", "Run again"),
     ("look_again", "Look again at Deck"),
     ("reconnect_link", "Reconnect link"),
@@ -59,8 +61,8 @@ def connection_by_ref(ref: str) -> Connection | None:
     return db.session.scalar(query.options(joinedload(Connection.person).joinedload(Person.host)))
 
 
-def known_of(connection: Connection, *, may_act: bool, before: str = "") -> dict[str, Any]:
-    """Everything its page shows, in a fixed number of queries."""
+def known_of(connection: Connection, *, role: str, before: str = "") -> dict[str, Any]:
+    """Everything its page shows to somebody of this *role*, in a fixed number of queries."""
     runs = newest_runs(connection)
     latest = runs[0] if runs else None
     intents = newest_intents(connection)
@@ -83,7 +85,7 @@ def known_of(connection: Connection, *, may_act: bool, before: str = "") -> dict
         "standing": standing(case_of(connection, latest, intents)),
         "clock": clock_of(stages) if stages else None,
         "stages": stages,
-        "acts": acts(connection, latest) if may_act else [],
+        "acts": acts(connection, latest, role),
         "runs": [run_line(run) for run in runs],
         "files": [one_line(file["name"], longest=LONGEST_NAME) for run in runs for file in run.files][:SHOWN],
         "timeline": timeline.of_connection(connection, before),
@@ -137,14 +139,14 @@ def case_of(connection: Connection, run: Run | None, intents: list[Intent]) -> C
     )
 
 
-def acts(connection: Connection, latest: Run | None) -> list[Act]:
-    """What could be done now; each leads to a page that says what it will do and asks why."""
+def acts(connection: Connection, latest: Run | None, role: str) -> list[Act]:
+    """What could be done now by this *role*; each leads to a page that says what it will do and asks why."""
     is_running = latest is not None and not latest.is_over
     found = []
-    if latest is not None and is_running:
+    if latest is not None and is_running and reaches(role, ACTS["cancel"].role):
         found.append(Act("Cancel the run", url_for("support.act", act="cancel", ref=latest.ref)))
-    for act, words in ACTS if connection.is_live else ():
-        if not (is_running and act == "run_again"):
+    for act, words in OFFERED if connection.is_live else ():
+        if reaches(role, ACTS[act].role) and not (is_running and act == "run_again"):
             found.append(Act(words, url_for("support.act", act=act, ref=connection.ref)))
     return found
 

@@ -84,10 +84,18 @@ def disable_command(email: str) -> None:
 
 
 @audit.command("verify")
-def verify_command() -> None:
-    """Walk the whole record and say whether anybody has changed, removed or inserted an entry."""
+@click.option("--seal", help="What an earlier call printed: that entry must be there still.")
+def verify_command(seal: str | None) -> None:
+    """Walk the whole record and say whether anybody has changed, removed or inserted an entry.
+
+    Whoever may write to the database could cut off the end or write all of it anew. The seal of the last entry,
+    kept somewhere else, gives that away.
+    """
     count, broken = verify()
     if broken is not None:
         where = f"entry {broken.id} ({broken.act}, {stamp(broken.at)})"
         raise click.ClickException(f"{count} entries hold; {where} does not: it, or what was before it, was changed")
-    click.echo(f"{count} entries, and all of them hold.")
+    if seal and db.session.scalar(select(AuditEntry.id).filter_by(digest=seal)) is None:
+        raise click.ClickException(f"{count} entries hold, but none has this seal: the end is gone, or all is new")
+    last = db.session.scalar(select(AuditEntry.digest).order_by(AuditEntry.id.desc()).limit(1))
+    click.echo(f"{count} entries, and all of them hold. The seal of the last one:\n{last or 'none'}")

@@ -118,14 +118,14 @@ class Note:
 @page("/connections/<ref>", "connection.html")
 def connection(ref: str) -> dict[str, Any]:
     found = connection_by_ref(ref) or abort(404)
-    known = known_of(found, may_act=me().may("agent"), before=request.args.get("before", ""))
+    known = known_of(found, role=me().role, before=request.args.get("before", ""))
     return {**known, "notes": notes_about(found), "is_newest": "before" not in request.args}
 
 
 def notes_about(found: Connection) -> list[Note]:
     query = select(StaffNote).filter_by(connection_id=found.id).options(joinedload(StaffNote.staff))
     newest = db.session.scalars(query.order_by(StaffNote.id.desc()).limit(MOST_NOTES))
-    return [Note(note.text, note.staff.name or note.staff.role, note.at) for note in newest]
+    return [Note(note.text, note.staff.called, note.at) for note in newest]
 
 
 @post("/connections/<ref>/notes", needs_role="agent")
@@ -155,7 +155,7 @@ def watch(ref: str) -> ResponseReturnValue:
         .limit(MOST_BELLS)
     )
     topics = [person_topic(found.person_id), *(visit_topic(visit) for visit in visits)]
-    frames = metrics.counted(fragments(app, ref, topics, session().id, may_act=me().may("agent")))
+    frames = metrics.counted(fragments(app, ref, topics, session().id, role=me().role))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(frames, mimetype="text/event-stream", headers=headers, direct_passthrough=True)
 
@@ -163,7 +163,7 @@ def watch(ref: str) -> ResponseReturnValue:
 bp.add_url_rule("/connections/<ref>/live", "watch", watch)
 
 
-def fragments(app: Flask, ref: str, topics: list[str], staff_session_id: int, *, may_act: bool) -> Iterator[bytes]:
+def fragments(app: Flask, ref: str, topics: list[str], staff_session_id: int, *, role: str) -> Iterator[bytes]:
     """The page's inside, and again whenever it has changed, until the staff session ends.
 
     It looks every two seconds, bell or not; nothing is held while it waits.
@@ -173,7 +173,7 @@ def fragments(app: Flask, ref: str, topics: list[str], staff_session_id: int, *,
     seen = ""
     with the_bus.listen(*topics) as bell:
         while True:
-            html = look(app, ref, staff_session_id, may_act=may_act)
+            html = look(app, ref, staff_session_id, role=role)
             if html is None:
                 break
             yield sse(html).encode() if html != seen and html else b": still here\n\n"
@@ -186,12 +186,12 @@ def fragments(app: Flask, ref: str, topics: list[str], staff_session_id: int, *,
     yield sse("", event="over").encode()
 
 
-def look(app: Flask, ref: str, staff_session_id: int, *, may_act: bool) -> str | None:
+def look(app: Flask, ref: str, staff_session_id: int, *, role: str) -> str | None:
     """The page's inside now; "" while the database is busy, None when there is nobody to show it to."""
     with app.test_request_context(base_url=app.extensions["gangway"].config.public_url):
         try:
             found = connection_by_ref(ref) if StaffSession.is_open_still(staff_session_id) else None
-            return render_template("support/_case.html", **known_of(found, may_act=may_act)) if found else None
+            return render_template("support/_case.html", **known_of(found, role=role)) if found else None
         except OperationalError:
             log.warning("the database is busy: a connection page is looked at a little later")
             db.session.rollback()

@@ -24,7 +24,7 @@ from ..models.staff import NOTICED_EVERY
 View = TypeVar("View", bound=Callable[..., Any])
 ANYBODY = "anybody"
 """Needed by what has to work before somebody is signed in."""
-LONGEST_REASON = 500
+SHORTEST_REASON, LONGEST_REASON = 5, 500
 
 
 def needs(role: str, *, fresh: bool = False) -> Callable[[View], View]:
@@ -120,14 +120,14 @@ def only_tokens() -> ResponseReturnValue | None:
 def refuse(role: str) -> ResponseReturnValue:
     """What they want needs a larger *role*. That they tried is on record."""
     logs.event("authz_fail")
-    if "staff_token" in g:
-        return no(403, "role_too_small", f"This page is for {role}s.")
     with writing():
         record("refused", result="refused", details={"page": request.endpoint, "needs": role})
+    if "staff_token" in g:
+        return no(403, "role_too_small", f"This page is for {role}s.")
     return render_template("support/refused.html", role=role), 403
 
 
-def no(status: int, code: str, message: str) -> ResponseReturnValue:
+def no(status: int, code: str, message: str) -> tuple[Response, int]:
     """An error for programs."""
     return jsonify(error={"code": code, "message": message, "request_id": new_reference()}), status
 

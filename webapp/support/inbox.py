@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from flask import url_for
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
+from sqlalchemy.orm import defer
 
 from ..db import db
 from ..models import Chore, Connection, Event, Run
@@ -21,13 +22,13 @@ PARKED = {
 STATES = {
     "waiting": Event.handled_at.is_(None),
     "handled": Event.handled_at.is_not(None),
-    "parked": Event.parked != "",
+    "parked": Event.parked != literal_column("''"),
 }
 COUNTED_UP_TO = 10_000
 
 
 def rows() -> Any:
-    query = select(Event, Run.ref, Connection.ref)
+    query = select(Event, Run.ref, Connection.ref).options(defer(Event.body))
     return query.outerjoin(Run, Run.deck_id == Event.subject).outerjoin(Connection, Connection.deck_id == Event.subject)
 
 
@@ -49,6 +50,10 @@ def row(found: Any) -> list[Cell]:
         Cell(event.handled_at, "time"),
         Cell(event.deck_id, "code"),
     ]
+
+
+def by_reason(value: str) -> ColumnElement[bool]:
+    return and_(STATES["parked"], Event.parked == value)
 
 
 def surroundings() -> dict[str, Any]:
@@ -84,7 +89,7 @@ listing(
         row=row,
         filters=(
             Filter("state", "State", STATES.get, lambda: [(name, name.capitalize()) for name in STATES]),
-            Filter("parked", "Parked because", lambda value: Event.parked == value, lambda: list(PARKED.items())),
+            Filter("parked", "Parked because", by_reason, lambda: list(PARKED.items())),
             Filter("type", "Type", lambda value: Event.type == value),
             Filter("subject", "About (Deck's id)", lambda value: Event.subject == value),
         ),

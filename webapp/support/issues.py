@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Response, abort, redirect, render_template, request, stream_with_context, url_for
+from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import joinedload
@@ -16,10 +16,10 @@ from ..db import db, now, writing
 from ..deck.reading import clean_text
 from ..models import Connection, Issue, Run, Source, Staff
 from ..public_ids import public_id
-from .gate import LONGEST_REASON, me, needs, record
+from .gate import LONGEST_REASON, me, record
 from .health import sources_by_use, troubles_by_day
-from .lists import PAGE, Cell, Filter, Listing, choices, chosen, csv_lines, key_in, saved_views
-from .pages import bp, page, post
+from .lists import PAGE, Cell, Filter, Listing, choices, chosen, key_in, known, saved_views
+from .pages import page, post
 
 WEEK = timedelta(days=7)
 LOOK_BACK = timedelta(days=14)
@@ -88,7 +88,7 @@ def of_source(slug: str) -> ColumnElement[bool] | None:
 
 def owners() -> Sequence[tuple[str, str]]:
     others = select(Staff).where(Staff.disabled_at.is_(None), Staff.id != me().id).order_by(Staff.name, Staff.id)
-    named = [(staff.ref, staff.name or staff.email) for staff in db.session.scalars(others.limit(200))]
+    named = [(staff.ref, staff.called) for staff in db.session.scalars(others.limit(200))]
     return [("me", "Me"), ("nobody", "Nobody"), *named]
 
 
@@ -98,19 +98,21 @@ def csv_row(issue: Any) -> list[Cell]:
     return [Cell(value) for value in [*values, issue.first_at, issue.last_at, issue.reopened]]
 
 
-LIST = Listing(
-    name="issues",
-    title="Issues",
-    columns=("Issue", "Source", "Error", "Stage", "State", "Owner", "Runs", "First seen", "Last seen", "Came back"),
-    query=lambda: select(Issue).options(joinedload(Issue.source), joinedload(Issue.owner)),
-    key=Issue.id,
-    row=csv_row,
-    filters=(
-        Filter("state", "State", lambda value: Issue.state == value, lambda: STATES),
-        Filter("source", "Source", of_source, lambda: [(source.slug, source.name) for source in sources_by_use()]),
-        Filter("owner", "Owner", of_owner, owners),
-    ),
-    empty="When runs fail, each source, error and stage together become one issue here, within a minute.",
+LIST = known(
+    Listing(
+        name="issues",
+        title="Issues",
+        columns=("Issue", "Source", "Error", "Stage", "State", "Owner", "Runs", "First seen", "Last seen", "Came back"),
+        query=lambda: select(Issue).options(joinedload(Issue.source), joinedload(Issue.owner)),
+        key=Issue.id,
+        row=csv_row,
+        filters=(
+            Filter("state", "State", lambda value: Issue.state == value, lambda: STATES),
+            Filter("source", "Source", of_source, lambda: [(source.slug, source.name) for source in sources_by_use()]),
+            Filter("owner", "Owner", of_owner, owners),
+        ),
+        empty="When runs fail, each source, error and stage together become one issue here, within a minute.",
+    )
 )
 
 
@@ -136,7 +138,7 @@ def latest(before: int | None) -> list[Issue]:
     if before is not None:
         last = db.session.get(Issue, before)
         if last is None:
-            abort(400)
+            return []
         query = query.where(or_(Issue.last_at < last.last_at, and_(Issue.last_at == last.last_at, Issue.id < last.id)))
     for filter in LIST.filters:
         value = chosen(LIST).get(filter.name)
@@ -146,15 +148,6 @@ def latest(before: int | None) -> list[Issue]:
         if condition is not None:
             query = query.where(condition)
     return list(db.session.scalars(query))
-
-
-@needs(LIST.needs_role)
-def as_csv() -> Response:
-    lines = stream_with_context(csv_lines(LIST))
-    return Response(lines, mimetype="text/csv", headers={"Content-Disposition": 'attachment; filename="issues.csv"'})
-
-
-bp.add_url_rule("/issues.csv", "issues_csv", as_csv)
 
 
 def shown(issues: Sequence[Issue]) -> list[Shown]:
@@ -197,7 +190,7 @@ def people_of(issues: Sequence[Issue]) -> dict[tuple[int, str], int]:
 
 
 def owner_of(issue: Issue) -> str:
-    return (issue.owner.name or issue.owner.email) if issue.owner else ""
+    return issue.owner.called if issue.owner else ""
 
 
 # --- one issue ---------------------------------------------------------------------------------------------------

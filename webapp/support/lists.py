@@ -15,13 +15,14 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ..db import db, writing
 from ..deck.reading import clean_text
-from ..models import SavedView
+from ..models import SavedView, StaffSession
 from ..stamps import stamp
-from .gate import me, needs, record
+from .gate import me, needs, record, session
 from .pages import bp, page
 
 PAGE = 50
 MOST_IN_CSV = 10_000
+IN_A_BATCH = 200
 LARGEST_ID = 2**31 - 1
 """What an id can be at most: PostgreSQL refuses to look for a larger one."""
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -125,14 +126,12 @@ def listing(it: Listing) -> Listing:
             **it.more(),
         }
 
-    def as_csv() -> Response:
-        with writing():
-            record("export", it.name, details={"filters": sorted(chosen(it))})
-        name = f'attachment; filename="{it.name}.csv"'
-        lines = stream_with_context(csv_lines(it))
-        return Response(lines, mimetype="text/csv", headers={"Content-Disposition": name})
+    return known(it)
 
-    bp.add_url_rule(f"/{it.name}.csv", f"{it.name}_csv", needs(it.needs_role)(as_csv))
+
+def known(it: Listing) -> Listing:
+    """*it* has a CSV, and views of it can be saved. What it looks like as a page is decided elsewhere."""
+    bp.add_url_rule(f"/{it.name}.csv", f"{it.name}_csv", needs(it.needs_role)(lambda: as_csv(it)))
     LISTINGS[it.name] = it
     return it
 
@@ -207,14 +206,27 @@ def saved_views(it: Listing) -> list[Kept]:
 # --- CSV -------------------------------------------------------------------------------------------------------
 
 
-def csv_lines(it: Listing) -> Iterator[str]:
-    """The list as it is narrowed now, a batch of rows at a time; the last line says so if there is more."""
+def as_csv(it: Listing) -> Response:
+    """A file to take away, which is on record."""
+    with writing():
+        record("export", it.name, details={"filters": sorted(chosen(it))})
+    name = f'attachment; filename="{it.name}.csv"'
+    lines = stream_with_context(csv_lines(it, session().id))
+    return Response(lines, mimetype="text/csv", headers={"Content-Disposition": name})
+
+
+def csv_lines(it: Listing, staff_session_id: int) -> Iterator[str]:
+    """The list as it is narrowed now, a batch of rows at a time; the last line says so if there is more.
+
+    It ends with the session. Whoever reads slowly holds no connection to the database meanwhile.
+    """
     yield csv_line(it.columns)
     before, count = None, 0
-    while found := some_rows(it, before, 200):
-        for row, _ in found:
-            yield csv_line([cell.value for cell in it.row(row)])
+    while StaffSession.is_open_still(staff_session_id) and (found := some_rows(it, before, IN_A_BATCH)):
+        lines = [csv_line([cell.value for cell in it.row(row)]) for row, _ in found]
         count, before = count + len(found), found[-1][1]
+        db.session.rollback()
+        yield from lines
         if count >= MOST_IN_CSV:
             yield csv_line([f"Only the newest {MOST_IN_CSV:,} rows: narrow the list for the others."])
             return

@@ -135,11 +135,14 @@ def new_token() -> ResponseReturnValue:
     name = clean_text(request.form.get("name"), longest=200).strip()
     if not 1 <= len(name) <= LONGEST_NAME:
         return again(name=f"Say in a few words what it is for, at most {LONGEST_NAME} characters.")
-    if len(valid_tokens()) >= MOST_TOKENS:
-        return again(name=f"You have {MOST_TOKENS} tokens. Revoke one first.")
+    who, token = me().id, ""
     with writing():
-        token = StaffToken.issue(me(), name)
-        record("token_issue", mine_id(), details={"name": name, "ending": token[-4:]})
+        staff = hold(who)
+        if len(valid_tokens()) < MOST_TOKENS:
+            token = StaffToken.issue(staff, name)
+            record("token_issue", mine_id(), details={"name": name, "ending": token[-4:]})
+    if not token:
+        return again(name=f"You have {MOST_TOKENS} tokens. Revoke one first.")
     words = "Give it to your program. Nobody can show it again, so if it gets lost, revoke it and make another one."
     return shown_once("Your new token", words=words, secret=token)
 

@@ -26,7 +26,7 @@ STAGES = {
     "running": "At the site",
     WAITS_FOR_PERSON: "Asking the person",
     "review_required": "Being checked by Deck",
-    "canceling": "Stopping",
+    "cancelling": "Stopping",
 }
 """Deck's statuses of open runs, in words."""
 
@@ -143,7 +143,7 @@ def top_issues() -> list[TopIssue]:
     counted = [(fared[issue.source_id].troubles[issue.trouble], issue) for issue in issues]
     counted.sort(key=lambda it: it[0], reverse=True)
     return [
-        TopIssue(it.ref, it.source.name, it.trouble, (it.owner.name or it.owner.email) if it.owner else "", times)
+        TopIssue(it.ref, it.source.name, it.trouble, it.owner.called if it.owner else "", times)
         for times, it in counted[:TOP]
     ]
 

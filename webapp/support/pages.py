@@ -12,6 +12,7 @@ from flask import Blueprint, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from ..errors import KEPT_HEADERS
 from ..stamps import stamp
 from .gate import me, needs, no, only_staff, only_tokens, session
 from .notices import notice
@@ -49,9 +50,7 @@ def surroundings() -> dict[str, Any]:
     return {"nav": NAV, "me": me, "session_of_staff": session, "notice_of_act": notice}
 
 
-def page(
-    rule: str, template: str, *, name: str = "", needs_role: str = "viewer", fresh: bool = False
-) -> Callable[..., Any]:
+def page(rule: str, template: str, *, name: str = "", needs_role: str = "viewer") -> Callable[..., Any]:
     """A page at *rule*, and the same data as JSON at /support/api. The view returns a dict of plain data.
 
     Plain: text, numbers, moments, lists, dicts and dataclasses of them, never rows; what may not be seen is not in it.
@@ -71,7 +70,7 @@ def page(
             return jsonify(plain(shown)) if isinstance(shown, dict) else make_response(shown)
 
         endpoint = name or view.__name__
-        bp.add_url_rule(rule, endpoint, needs(needs_role, fresh=fresh)(html))
+        bp.add_url_rule(rule, endpoint, needs(needs_role)(html))
         api.add_url_rule(rule or "/", endpoint, needs(needs_role)(json))
         return view
 
@@ -90,7 +89,8 @@ def post(rule: str, *, needs_role: str, fresh: bool = False) -> Callable[..., An
 
 @api.errorhandler(HTTPException)
 def for_programs(error: HTTPException) -> ResponseReturnValue:
-    return no(error.code or 500, error.name.lower().replace(" ", "_"), error.description or error.name)
+    said, code = no(error.code or 500, error.name.lower().replace(" ", "_"), error.description or error.name)
+    return said, code, [(name, value) for name, value in error.get_headers() if name in KEPT_HEADERS]
 
 
 def plain(value: Any) -> Any:

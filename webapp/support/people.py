@@ -11,18 +11,19 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from ..current import limits
 from ..db import db, writing
 from ..deck.reading import clean_text
+from ..limits import REVEALS_PER_STAFF
 from ..models import Connection, ConnectSession, ErrorReport, Invitation, Person, Run, VisitEvent
 from ..public_ids import public_id
 from .case import RunLine, run_line
-from .gate import LONGEST_REASON, me, record
+from .gate import LONGEST_REASON, SHORTEST_REASON, me, record
 from .lists import LARGEST_ID
 from .pages import page, post
 from .words import CONNECTION_WORDS, TONES, who_of
 
 MOST = 50
-SHORTEST_REASON = 5
 REVEALED = "person_email"
 
 
@@ -80,6 +81,7 @@ def reveal(id: int) -> ResponseReturnValue:
     if found.email is None or len(reason) < SHORTEST_REASON:
         wrong = f"Say why, in at least {SHORTEST_REASON} characters." if found.email else ""
         return render_template("support/person.html", **known_of(found), wrong=wrong), 422
+    limits().count(REVEALS_PER_STAFF, "reveal", str(me().id))
     with writing():
         record("reveal", f"person_{id}", reason=reason, details={"what": REVEALED})
     return render_template("support/person.html", **known_of(person_or_404(id)), revealed=found.email)

@@ -49,11 +49,11 @@ def add(email: str, role: str) -> tuple[Staff, str]:
 
 
 def begin_anew(staff: Staff) -> str:
-    """No password and no second factor until they use this token of a new link. Inside `writing()`."""
+    """No password, no second factor and no programs until they use this token of a new link. Inside `writing()`."""
     staff.password_hash = None
     staff.failures, staff.failed_at = 0, None
     factors.begin(staff)
-    end_all(staff)
+    end_everything(staff)
     return staff.invite()
 
 
@@ -69,6 +69,11 @@ def disable(staff: Staff) -> None:
     """They are out at once, and so are their programs. Inside `writing()`."""
     keep_an_admin(staff)
     staff.disabled_at, staff.invite_hash, staff.invite_until = now(), None, None
+    end_everything(staff)
+
+
+def end_everything(staff: Staff) -> None:
+    """Neither a browser nor a program of theirs gets in any more. Inside `writing()`."""
     end_all(staff)
     tokens = update(StaffToken).filter_by(staff_id=staff.id, revoked_at=None)
     db.session.execute(tokens.values(revoked_at=now()))

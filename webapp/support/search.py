@@ -219,7 +219,7 @@ def hosts_called(ref: str) -> Iterator[Hit]:
 
 def staff_called(ref: str) -> Iterator[Hit]:
     for staff in db.session.scalars(select(Staff).filter_by(ref=ref)):
-        yield Hit("Team", staff.name or public_id("staff", ref), staff.role, url_for("support.team"))
+        yield Hit("Team", staff.called, staff.role, url_for("support.team"))
 
 
 def issues_called(ref: str) -> Iterator[Hit]:

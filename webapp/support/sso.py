@@ -79,7 +79,7 @@ def sso_callback() -> ResponseReturnValue:
 
 def let_in_by(email: str, signed_in_at: object, wanted: str) -> ResponseReturnValue:
     """Somebody of the team. Nobody becomes staff because the provider knows them."""
-    found, token = Staff.by_email(email), ""
+    found, token = known_by(email), ""
     with writing():
         staff = hold(found.id) if found else None
         if staff is not None and staff.is_active:
@@ -91,6 +91,12 @@ def let_in_by(email: str, signed_in_at: object, wanted: str) -> ResponseReturnVa
         render_template("support/sso_done.html", refresh=f"0;url={wanted or url_for('support.now')}")
     )
     return forget(start_cookie(response, token))
+
+
+def known_by(email: str) -> Staff | None:
+    """Whose mailbox the provider speaks of: folding case makes one address of two mailboxes, such as of ss and ß."""
+    found = Staff.by_email(email)
+    return found if found is not None and (email.isascii() or email == found.email) else None
 
 
 def moment(seconds: object) -> datetime | None:

@@ -266,10 +266,10 @@ def errors(reach: Reach, until: datetime | None) -> Iterator[Entry]:
 
 
 def acts(reach: Reach, until: datetime | None) -> Iterator[Entry]:
-    query = select(AuditEntry, Staff.name).outerjoin(Staff, AuditEntry.staff_id == Staff.id)
+    query = select(AuditEntry, Staff).outerjoin(Staff, AuditEntry.staff_id == Staff.id)
     query = query.where(AuditEntry.object.in_(reach.objects), AuditEntry.act != "note")
-    for entry, name in db.session.execute(newest(query, AuditEntry.at, until)):
-        words = f"{name or 'The command line'}: {entry.act.replace('_', ' ')}"
+    for entry, staff in db.session.execute(newest(query, AuditEntry.at, until)):
+        words = f"{staff.called if staff else 'The command line'}: {entry.act.replace('_', ' ')}"
         result = "" if entry.result == "done" else f" ({entry.result})"
         yield Entry(f"act-{entry.id}", entry.at, "staff", words, f"{entry.reason}{result}", (entry.ref,))
 
@@ -279,7 +279,7 @@ def notes(reach: Reach, until: datetime | None) -> Iterator[Entry]:
         return
     query = select(StaffNote).where(StaffNote.connection_id == reach.connection_id)
     for note in db.session.scalars(newest(query.options(joinedload(StaffNote.staff)), StaffNote.at, until)):
-        yield Entry(f"note-{note.id}", note.at, "staff", f"{note.staff.name}: note", note.text)
+        yield Entry(f"note-{note.id}", note.at, "staff", f"{note.staff.called}: note", note.text)
 
 
 STRANDS: tuple[Strand, ...] = (steps, moves, questions, writes, events, deliveries, errors, acts, notes)
