@@ -212,6 +212,7 @@ def upgrade() -> None:
     op.add_column("invitation", sa.Column("wishes", sa.JSON(), server_default="{}", nullable=False))
     op.create_index(op.f("ix_person_client_user_id"), "person", ["client_user_id"])
     op.create_index(op.f("ix_intent_request_id"), "intent", ["request_id"])
+    op.create_index(op.f("ix_delivery_state_endpoint_id"), "delivery", ["state", "endpoint_id"])
     is_parked = sa.text("parked != ''")
     op.create_index(op.f("ix_event_parked"), "event", ["id"], sqlite_where=is_parked, postgresql_where=is_parked)
 
@@ -236,6 +237,7 @@ def refuse_changes() -> None:
 
 def downgrade() -> None:
     op.drop_index(op.f("ix_event_parked"), "event")
+    op.drop_index(op.f("ix_delivery_state_endpoint_id"), "delivery")
     op.drop_index(op.f("ix_intent_request_id"), "intent")
     op.drop_index(op.f("ix_person_client_user_id"), "person")
     op.drop_column("invitation", "wishes")

@@ -141,7 +141,7 @@ class Delivery(Model):
     """An event we owe an endpoint. States: pending → delivered, or failed after a day."""
 
     __tablename__ = "delivery"
-    __table_args__ = (Index(None, "endpoint_id", "id"),)
+    __table_args__ = (Index(None, "endpoint_id", "id"), Index(None, "state", "endpoint_id"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[Ref]

@@ -6,6 +6,7 @@ their pages in `acting.py`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,7 +81,7 @@ class Done:
     shown_once: str = ""
 
 
-class Act:
+class Act(ABC):
     """One thing staff may do. A subclass is registered by being defined."""
 
     name: ClassVar[str]
@@ -102,16 +103,16 @@ class Act:
         """Why it cannot be done to *it* now; "" when it can."""
         return ""
 
+    @abstractmethod
     def plan(self, it: Any, given: dict[str, Any]) -> list[str]:
         """What it will do and to how many, a sentence each. `CannotNow` when *given* leaves nothing to do."""
-        raise NotImplementedError
 
+    @abstractmethod
     def do(self, it: Any, given: dict[str, Any]) -> Done:
         """Do it. Inside `writing()`, together with its entry in the audit log, so rows only: the worker does the rest.
 
         `CannotNow` or `Mistyped` and nothing has happened.
         """
-        raise NotImplementedError
 
 
 ACTS: dict[str, Act] = {}

@@ -23,7 +23,7 @@ MOST_KEYS = 100
 
 def failing() -> Any:
     """How many deliveries of each host failed for good, or were not taken so far."""
-    trouble = or_(Delivery.state == "failed", and_(Delivery.state == "pending", Delivery.tries > 0))
+    trouble = and_(Delivery.state.in_(["failed", "pending"]), or_(Delivery.state == "failed", Delivery.tries > 0))
     count = select(func.count(Delivery.id)).join(Endpoint, Delivery.endpoint_id == Endpoint.id)
     return count.where(Endpoint.host_id == Host.id, trouble).correlate(Host).scalar_subquery()
 
