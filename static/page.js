@@ -136,6 +136,7 @@
   // --- when something stands in the way -------------------------------------------------------------------
 
   function trouble(words) {
+    if (!$("trouble")) return; // support's pages say so in their own place
     $("trouble").textContent = words;
     $("trouble").hidden = false;
   }

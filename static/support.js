@@ -36,13 +36,13 @@
   });
 })();
 
-// --- a connection's page: whether it is live, and the block for engineers ------------------------------------
+// --- pages that change by themselves: whether they are live, and the block for engineers ---------------------
 
 (() => {
   const live = document.getElementById("live");
 
   function say(words, state) {
-    if (!live) return;
+    if (!live || live.textContent === words) return;
     live.textContent = words;
     live.className = `live live--${state}`;
     live.hidden = false;
@@ -56,11 +56,50 @@
     if (detail.reason !== "cleanup") say("Not live any more: reload the page", "off");
   });
 
-  function showCopyButtons() {
-    for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+  // "Now" looks again while somebody can see it.
+  const now = document.getElementById("now");
+  const EVERY = 10_000;
+
+  function look() {
+    if (!document.hidden) now.dispatchEvent(new Event("look"));
   }
-  document.addEventListener("htmx:after:swap", showCopyButtons);
-  showCopyButtons();
+  if (now) {
+    const clock = setInterval(look, EVERY);
+    document.addEventListener("visibilitychange", look);
+    say("Live", "on");
+    document.addEventListener("htmx:before:swap", (event) => {
+      const isNow = event.detail.ctx.text.includes('class="now"');
+      if (isNow) {
+        say("Live", "on");
+        return;
+      }
+      event.preventDefault(); // signed out meanwhile, or an error page: what is here stays
+      say("Not live any more: reload the page", "off");
+      document.removeEventListener("visibilitychange", look);
+      clearInterval(clock);
+    });
+    document.addEventListener("htmx:error", () => say("Reconnecting…", "off"));
+  }
+
+  // Ages are told by the server; the moment behind each is shown on hover, in the reader's own time zone.
+  function tellMoments() {
+    const words = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+    for (const time of document.querySelectorAll("time.age")) time.title = words.format(new Date(time.dateTime));
+  }
+
+  function finish() {
+    for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+    tellMoments();
+  }
+  document.addEventListener("htmx:after:swap", finish);
+  finish();
+
+  // A menu that scrolls begins where one is.
+  const here = document.querySelector(".rooms__nav [aria-current]");
+  if (here) {
+    const menu = here.parentElement;
+    menu.scrollLeft = here.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
+  }
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");

@@ -60,7 +60,7 @@ def catch_up(chore: Chore) -> str:
         oldest = min([event.created_at for event, _ in told], default=oldest)
         seen += len(page)
         with writing():
-            missed += sum(_take(event, body) for event, body in told)
+            missed += sum(_take(event, body) for event, body in reversed(told))  # the oldest is acted on first
     with writing():
         if seen == MOST and oldest is not None:
             below = oldest + TICK if oldest + TICK != before else oldest  # some of the same moment may be left

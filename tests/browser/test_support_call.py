@@ -6,13 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SCREENSHOTS, Arrives
-from tests.browser.demo import Demo
+from tests.browser.desk import signs_in
 from tests.browser.looks import complaints_about
 from tests.browser.visitor import Visitor
-from tests.conftest import settings
-from webapp import create_app
-from webapp.db import db, now, writing
-from webapp.models import Staff, StaffSession
 
 pytestmark = pytest.mark.browser
 
@@ -20,20 +16,9 @@ CODE = "246810"
 
 
 @pytest.fixture
-def agent(demo: Demo, arrives: Arrives) -> Visitor:
+def agent(arrives: Arrives) -> Visitor:
     """Somebody of the staff, signed in with both factors a moment ago."""
-    visitor = arrives(viewport={"width": 1280, "height": 900})
-    (file,) = (path for path in demo.folder.rglob("*.sqlite3") if path.name != "twin.sqlite3")
-    app = create_app(settings(f"sqlite:///{file}"))
-    with app.app_context():
-        with writing():
-            staff = Staff.by_email("agent@desk.example") or Staff(email="agent@desk.example", role="agent", name="Ash")
-            db.session.add(staff)
-            _, token = StaffSession.start(staff, is_whole=True, proved_at=now())
-        db.session.remove()
-        db.engine.dispose()
-    visitor.context.add_cookies([{"name": "gangway-staff", "value": token, "url": demo.url, "httpOnly": True}])
-    return visitor
+    return signs_in(arrives(viewport={"width": 1280, "height": 900}), "agent")
 
 
 def test_from_a_code_to_a_page_that_changes_by_itself(robin: Visitor, agent: Visitor) -> None:

@@ -237,6 +237,8 @@ def test_r32_a_destination_that_is_off_is_on_again_within_a_minute_and_the_gap_i
     assert the_destination(deck)["status"] == "active"
     missed = {e["id"] for e in deck.objects("events") if e["type"].startswith("task_run.")}
     assert missed <= {kept.deck_id for kept in door.kept()}, "what was missed is fetched"
+    came = [kept.type for kept in door.kept() if kept.deck_id in missed]
+    assert came[0] == "task_run.queued", "and kept as it happened: the oldest first"
     with world.lock:
         (credential,) = world.stores["credentials"].values()
         world.credentials.refuse(credential)

@@ -27,7 +27,7 @@ def test_what_waits_and_what_was_parked_is_told_apart(app: Flask, agent: Visitor
             Event.record(deck_id=f"e{n}", webhook_id=f"w{n}", type=type, subject=f"s{n}", body=b"{}", parked=parked)
         db.session.add(Chore(name="destination", problem="the event destination was switched off"))
     agent.opens("/support/inbox")
-    assert "1, the oldest since" in agent.sees() and "the event destination was switched off" in agent.sees()
+    assert "1, the oldest came" in agent.sees() and "the event destination was switched off" in agent.sees()
     assert "Replay events" not in agent.sees(), "that is for leads"
     assert "Replay events" in lead.opens("/support/inbox").text
     for query, kept in (("state=waiting", "s0"), ("state=parked", "s1"), ("parked=unknown", "s2"), ("type=x.y", "s2")):

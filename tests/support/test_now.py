@@ -13,7 +13,7 @@ from tests.support.busy import Town
 from tests.support.conftest import Somebody
 from webapp.db import db, now, writing
 from webapp.models import Chore, Event, StaffToken
-from webapp.models.staff import Staff
+from webapp.models.staff import Staff, StaffSession
 
 ALL = ("OPEN", "SELECT_SOURCE", "SUBMIT_CREDENTIALS", "HANDOFF")
 A_WEEK = 7 * 24 * 60
@@ -144,3 +144,17 @@ def test_programs_read_the_same(town: Town, staff: Somebody) -> None:
     assert read("sources")["rows"][0]["ended"] in (0, 1) and read("funnel")["opened"] == 0
     assert read(f"sources/{town.slugs[0]}")["source"]["troubles"][0]["code"] == "timeout"
     assert read("issues")["rows"][0]["people"] == 1 and read(issue)["issue"]["stage"] == "site"
+
+
+def test_a_page_that_is_left_open_keeps_up_and_keeps_nobody_signed_in(town: Town, agent: Visitor, app: Flask) -> None:
+    long_ago = now() - timedelta(minutes=5)
+    with app.app_context(), writing():
+        db.session.scalars(db.select(StaffSession)).one().seen_at = long_ago
+    town.run("interaction_required")
+    agent.opens("/support/live")
+    assert "Waiting on the person 1" in agent.sees() and "Sign out" not in agent.sees(), "only the page's inside"
+    with app.app_context():
+        assert db.session.scalars(db.select(StaffSession)).one().seen_at == long_ago
+    agent.opens("/support")
+    with app.app_context():
+        assert db.session.scalars(db.select(StaffSession)).one().seen_at > long_ago

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -172,3 +173,10 @@ def fill(connection: Connection) -> None:
             person_id=connection.person_id, connect_session=visit, status=502, page="connect.show", request_id="r"
         )
         db.session.add_all([run, note, error])
+
+
+def test_things_of_the_same_moment_read_in_the_order_of_cause() -> None:
+    mixed = [Entry(id, now(), "Deck", "") for id in ("asked-1", "event-10", "move-3", "event-9", "write-12", "step-7")]
+    moment = mixed[0].at
+    read = sorted((replace(entry, at=moment) for entry in mixed), key=timeline.order)
+    assert [entry.id for entry in read] == ["step-7", "write-12", "event-9", "event-10", "move-3", "asked-1"]

@@ -53,6 +53,8 @@ def remember_a_fortnight() -> None:
         owners = list(db.session.scalars(added, people))
         visits = [visit(dice, owners, sources, task.id) for _ in range(VISITS)]
         visits.sort(key=lambda v: v["created_at"])
+        for v, code in zip(visits, different_codes(VISITS), strict=True):
+            v["support_code"] = code
         submitted = [v for v in visits if v["steps"] >= 3]
         connect(submitted)
         shown = insert(ConnectSession).returning(ConnectSession.id, sort_by_parameter_order=True)
@@ -76,7 +78,6 @@ def visit(dice: Dice, owners: Sequence[int], sources: Sequence[int], task: int) 
     steps = dice.choices((1, 2, 3, 5, 6), (4, 7, 6 if not is_down else 80, 3, 80))[0]
     return {
         "ref": new_ref(),
-        "support_code": new_support_code(),
         "purpose": "connect",
         "person_id": dice.choice(owners),
         "source_id": source,
@@ -88,6 +89,14 @@ def visit(dice: Dice, owners: Sequence[int], sources: Sequence[int], task: int) 
         "steps": steps,
         "is_down": is_down,
     }
+
+
+def different_codes(count: int) -> set[str]:
+    """Support codes are short: among so many, drawn blindly, two would be the same one time in ten."""
+    codes: set[str] = set()
+    while len(codes) < count:
+        codes.add(new_support_code())
+    return codes
 
 
 def daylight(moment: datetime) -> float:

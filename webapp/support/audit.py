@@ -26,7 +26,7 @@ def rows() -> Any:
 def row(found: Any) -> list[Cell]:
     entry, email = found[0], found[1]
     return [
-        Cell(entry.at, "time"),
+        Cell(entry.at, "moment"),
         Cell(email or "command line"),
         Cell(entry.act, "code"),
         Cell(entry.object, "code"),

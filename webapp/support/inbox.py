@@ -35,7 +35,8 @@ def rows() -> Any:
 def row(found: Any) -> list[Cell]:
     event, run, connection, *_ = found
     if event.parked:
-        state = Cell(PARKED.get(event.parked, event.parked), "status", tone="problem")
+        tone = "" if event.parked == "unknown" else "problem"  # others of the organization make events too
+        state = Cell(PARKED.get(event.parked, event.parked), "status", tone=tone)
     elif event.handled_at is None:
         state = Cell("waiting", "status", tone="wait")
     else:

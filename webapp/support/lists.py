@@ -31,7 +31,10 @@ DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of a row. `kind` says how it is drawn: text, status, time, number, code; `href` where it leads."""
+    """One value of a row. `kind` says how it is drawn: text, status, time (its age), moment (in full), number, code.
+
+    `href` is where it leads.
+    """
 
     value: Any
     kind: str = "text"

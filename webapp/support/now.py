@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask import render_template
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from ..db import db, now
 from ..models import Chore, Delivery, Endpoint, Event, HostEvent, Issue, Run
 from .figures import FIGURES
+from .gate import needs
 from .health import DAY, State, fallen, fared_since, sources_by_use, state_of
-from .pages import page
+from .pages import bp, page
 from .visits import Steps
 
 TOP = 5
@@ -87,7 +89,7 @@ class Duty:
 
 
 @page("", "now.html", name="now")
-def show() -> dict[str, Any]:
+def known() -> dict[str, Any]:
     stages = open_runs()
     on_person = stages.get(WAITS_FOR_PERSON, 0)
     return {
@@ -102,6 +104,15 @@ def show() -> dict[str, Any]:
         "destination": destination(),
         "duties": duties(),
     }
+
+
+@needs("viewer")
+def look_again() -> str:
+    """The page's inside, for a page that stays open: an address of its own, so that it keeps nobody signed in."""
+    return render_template("support/_now.html", **known())
+
+
+bp.add_url_rule("/live", "now_live", look_again)
 
 
 def open_runs() -> dict[str, int]:

@@ -8,10 +8,12 @@ from datetime import datetime
 from functools import wraps
 from typing import Any
 
+from babel.dates import format_timedelta
 from flask import Blueprint, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from ..db import now
 from ..errors import KEPT_HEADERS
 from ..stamps import stamp
 from .gate import me, needs, no, only_staff, only_tokens, session
@@ -48,6 +50,12 @@ def small_bodies_only() -> None:
 @bp.context_processor
 def surroundings() -> dict[str, Any]:
     return {"nav": NAV, "me": me, "session_of_staff": session, "notice_of_act": notice}
+
+
+@bp.app_template_filter()
+def age(moment: datetime) -> str:
+    """How far away a moment is, for dense lists: 42 seconds ago, 3 days ago, in 2 hours."""
+    return format_timedelta(moment - now(), add_direction=True, threshold=1, locale="en")
 
 
 def page(rule: str, template: str, *, name: str = "", needs_role: str = "viewer") -> Callable[..., Any]:

@@ -59,6 +59,8 @@ PARKED = {
     "unreadable": "it could not be read",
     "poison": "it could not be acted on",
 }
+CAUSES = ("step", "answered", "write", "event", "move", "asked", "told", "error", "act", "note")
+"""What comes first of things that happened in the same moment, by the beginnings of their ids."""
 MOVERS = {"running": "source", "interaction_required": "source", "completed": "source"}
 
 
@@ -104,6 +106,8 @@ class Reach:
 
 
 Strand = Callable[[Reach, datetime | None], Iterator[Entry]]
+Key = tuple[datetime, int, int]
+"""Where an entry stands among all: when, what kind, which."""
 
 
 def of_connection(connection: Connection, before: str = "") -> Timeline:
@@ -145,7 +149,7 @@ def of_run(run: Run, before: str = "") -> Timeline:
     return woven(reach, key_in(before))
 
 
-def woven(reach: Reach, key: tuple[datetime, str] | None) -> Timeline:
+def woven(reach: Reach, key: Key | None) -> Timeline:
     """The newest entries of all strands together."""
     until = key[0] if key else None
     entries = [entry for strand in STRANDS for entry in strand(reach, until)]
@@ -156,17 +160,19 @@ def woven(reach: Reach, key: tuple[datetime, str] | None) -> Timeline:
     return Timeline(entries[:MOST], f"{last.at.isoformat()}~{last.id}")
 
 
-def order(entry: Entry) -> tuple[datetime, str]:
-    return entry.at, entry.id
+def order(entry: Entry) -> Key:
+    kind, _, number = entry.id.partition("-")
+    return entry.at, CAUSES.index(kind), int(number)
 
 
-def key_in(text: str) -> tuple[datetime, str] | None:
+def key_in(text: str) -> Key | None:
     """The key in an address; None for the first page, 400 for what we never gave out."""
     if not text:
         return None
     moment, _, id = text.partition("~")
-    at = moment_in(moment)
-    return (at, id) if at is not None and id else abort(400)
+    kind, _, number = id.partition("-")
+    at, is_number = moment_in(moment), number.isascii() and number.isdecimal() and len(number) <= 10
+    return (at, CAUSES.index(kind), int(number)) if at is not None and kind in CAUSES and is_number else abort(400)
 
 
 def newest(query: Any, moment: InstrumentedAttribute[datetime], until: datetime | None) -> Any:
