@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import webapp.again
 import webapp.connect
-import webapp.connections
 import webapp.intents.running
 import webapp.webhooks
 import webapp.worker
@@ -46,7 +46,7 @@ def the_row_after_the_call() -> None:
             intent.settle("done")
         announce(run)
 
-    webapp.connect.start_run = webapp.connections.start_run = start_run
+    webapp.connect.start_run = webapp.again.start_run = start_run
 
 
 def thanks_before_it_is_kept() -> None:

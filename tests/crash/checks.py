@@ -89,7 +89,7 @@ def left_behind(town: Town) -> dict[str, Counter[Any]]:
 
 
 def shape(name: str, value: object) -> str:
-    telling = name in TELLING or isinstance(value, int | None)
+    telling = (name in TELLING and not str(value).startswith("{")) or isinstance(value, int | None)  # {: with times
     return str(value) if telling else type(value).__name__
 
 

@@ -63,6 +63,9 @@ ELSEWHERE = {
     "intents.signing_in._look_up",
     "models.browser_session._seen",  # notes every few minutes that somebody was here
     "retention.purge_some",  # nothing is that old here: tests/test_retention.py
+    "errors.report",  # an error page: tests/support/test_error_codes.py
+    "phone.enter",  # tests/test_phone.py
+    "phone.offer",
     "worker._put_off",
 }
 """What this story does not come to, and who does."""
@@ -116,12 +119,13 @@ def test_killed_at_any_step_on_postgres(theatre_on_postgres: Theatre, act: Act) 
 
 
 def test_every_function_that_writes_or_calls_deck_was_killed(theatre: Theatre) -> None:
+    """But for the dashboard's: each of its writes is one transaction, with its entry in the audit log."""
     passed = {step.doer for steps in theatre.steps.values() for step in steps}
     for act in ACTS:
         for step in theatre.steps[act.name]:
             if step.lasting and step.doer.startswith("intents."):
                 passed |= {again.doer for again in theatre.dies(act, step.name)}
-    spared = writers_and_callers() - passed - ELSEWHERE
+    spared = {name for name in writers_and_callers() - passed - ELSEWHERE if not name.startswith("support.")}
     assert not spared, "no death at these: let the story come there"
     assert not ELSEWHERE & passed, "the story comes here after all"
 
