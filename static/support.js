@@ -6,14 +6,19 @@
 
   let at = -1;
 
+  const rows = () => [...document.querySelectorAll("[data-rows] tbody tr")];
+
   function go(step) {
-    const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
-    if (!rows.length) return;
-    if (rows[at]) rows[at].removeAttribute("aria-current");
-    at = Math.min(Math.max(at + step, 0), rows.length - 1);
-    rows[at].setAttribute("aria-current", "true");
-    rows[at].scrollIntoView({ block: "nearest" });
+    const all = rows();
+    if (!all.length) return;
+    if (all[at]) all[at].removeAttribute("aria-current");
+    at = Math.min(Math.max(at + step, 0), all.length - 1);
+    all[at].setAttribute("aria-current", "true");
+    all[at].scrollIntoView({ block: "nearest" });
   }
+
+  // What the stream has put there anew is marked as it was.
+  document.addEventListener("htmx:after:swap", () => rows()[at]?.setAttribute("aria-current", "true"));
 
   function open() {
     const link = document.querySelector("[data-rows] tr[aria-current] a[href]");

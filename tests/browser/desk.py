@@ -33,7 +33,7 @@ from webapp.models import (
 )
 
 NAMES = {"viewer": "Rowan", "agent": "Ash", "lead": "Linden", "admin": "Hazel"}
-HOST = "Tidepool Savings"
+HOST = "Longwater Savings"
 
 
 CODES = re.compile(r"each good once: +(.+)\n")

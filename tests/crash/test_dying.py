@@ -4,7 +4,7 @@ Somebody signs up, connects a bank, gives a code, refreshes, stops, signs in ane
 our program on the way has a name (`tests.crash.program`); a test is an act, and dies at each of its steps in turn.
 ``CRASH=words`` plays only the cases with these words in their names. Two deaths in a row and PostgreSQL take a quarter
 of an hour for the whole story, so they play a part of it unless ``CRASH_ACTS=all``; ``CRASH_PAIRS=all`` leaves no pair
-out.
+out, and holds every one of the deaths that leave the same behind against the first, not only the last.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def test_killed_at_any_step(theatre: Theatre, act: Act) -> None:
     found = reds(theatre, act, [(first.name,) for first, *_ in groups])
     assert not found, "\n\n".join(found)
     for first, *others in groups:
-        for other in others:
+        for other in others if ALL_PAIRS else others[-1:]:
             assert theatre.leaves(act, other.name) == theatre.leaves(act, first.name), other.name
 
 
