@@ -76,7 +76,8 @@ def sync_tasks(entries: list[TaskEntry], agent_id: str, say: Say) -> None:
     known = [task for task in deck().tasks() if task.agent_id == agent_id]
     for position, entry in enumerate(entries):
         mine = db.session.scalar(select(Task.deck_id).filter_by(slug=entry.slug))
-        found = next((task for task in known if task.id == mine or task.name == entry.name), None)
+        found = next((task for task in known if task.id == mine), None)
+        found = found or next((task for task in known if task.name == entry.name), None)
         wanted = entry.at_deck(agent_id)
         if found is None:
             say(f"creating task {entry.name}")

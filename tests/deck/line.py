@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import httpx
 from flask import Flask
 
-from tests.conftest import wire
+from tests.deck.wire import wire
 from webapp.twin.server import create_twin
 from webapp.twin.world import World
 
@@ -39,6 +40,8 @@ class Line(httpx.BaseTransport):
         self.deliverer = app.extensions["test.deliverer"]
         self.troubles: list[Trouble] = []
         self.calls: list[str] = []
+        self.during: dict[str, Callable[[], object]] = {}
+        """What somebody does while a call is on its way, once, by a regex such as ``PATCH /v2/credentials/.*``."""
         self.webhooks_overtake = False
         wire(app, self)
 
@@ -54,6 +57,8 @@ class Line(httpx.BaseTransport):
         request.read()
         call = f"{request.method} {request.url.path}"
         self.calls.append(call)
+        for pattern in [pattern for pattern in self.during if re.fullmatch(pattern, call)]:
+            self.during.pop(pattern)()
         fate = self._fate_of(call)
         if fate == "never arrives":
             raise httpx.ConnectError("no way through")

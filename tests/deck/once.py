@@ -35,7 +35,7 @@ def everything_went_well(robin: Visitor, deck: Deck, later: Later) -> None:
     if robin.view() == "progress":
         deck.goes_on()
     if looks(robin) == "interaction":
-        robin.presses("Send code", f0=CODE)
+        robin.presses("Continue", f0=CODE)
         deck.goes_on()
     later(minutes=2)
     deck.our_worker_works()

@@ -45,3 +45,9 @@ def hook(deck: Deck, control: Control, receiver: Receiver) -> Any:
     receiver.got.clear()
     receiver.posts.clear()
     return destination
+
+
+@pytest.fixture
+def agents_hook(deck: Deck, control: Control, receiver: Receiver) -> Any:
+    """A destination for agents' events; what it gets is looked at in `receiver.posts`."""
+    return deck.destination(events=["agent.created", "agent.updated"])

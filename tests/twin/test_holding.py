@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
+from .orders import agents, names, rows, rule
 from .planes import Control, Deck, Receiver
-from .test_delivery_rules import agents, hook, names, rows, rule
-
-__all__ = ["hook"]
 
 
 @pytest.mark.parametrize(("order", "expected"), [("fifo", "abc"), ("lifo", "cba")])
 def test_what_is_held_goes_out_when_released(
-    deck: Deck, control: Control, receiver: Receiver, hook: Any, order: str, expected: str
+    deck: Deck, control: Control, receiver: Receiver, agents_hook: Any, order: str, expected: str
 ) -> None:
     agents(deck, "a")
     assert control.post("/deliveries/hold") == {"match": {}, "held": 1}  # it was on its way already
@@ -44,7 +42,7 @@ def test_a_hold_can_be_for_some_events_only(deck: Deck, control: Control, receiv
 
 
 def test_held_deliveries_can_be_released_one_by_one(
-    deck: Deck, control: Control, receiver: Receiver, hook: Any
+    deck: Deck, control: Control, receiver: Receiver, agents_hook: Any
 ) -> None:
     control.post("/deliveries/hold")
     agents(deck, *"abc")
@@ -59,7 +57,7 @@ def test_held_deliveries_can_be_released_one_by_one(
 
 
 def test_what_a_rule_holds_can_be_released_all_at_once(
-    deck: Deck, control: Control, receiver: Receiver, hook: Any
+    deck: Deck, control: Control, receiver: Receiver, agents_hook: Any
 ) -> None:
     everyone = threading.Barrier(3, timeout=5)
     receiver.on_event = lambda event: everyone.wait()
@@ -70,7 +68,7 @@ def test_what_a_rule_holds_can_be_released_all_at_once(
     assert control.post("/deliveries/release", concurrent=True)["deliveries"]["succeeded"] == 3
 
 
-def test_a_shuffled_release_loses_nothing(deck: Deck, control: Control, receiver: Receiver, hook: Any) -> None:
+def test_a_shuffled_release_loses_nothing(deck: Deck, control: Control, receiver: Receiver, agents_hook: Any) -> None:
     control.post("/deliveries/hold")
     agents(deck, *"abcdefgh")
     control.post("/deliveries/release", order="shuffle")
@@ -79,7 +77,7 @@ def test_a_shuffled_release_loses_nothing(deck: Deck, control: Control, receiver
 
 
 def test_a_flush_makes_every_retry_now_and_leaves_the_clock(
-    deck: Deck, control: Control, receiver: Receiver, hook: Any
+    deck: Deck, control: Control, receiver: Receiver, agents_hook: Any
 ) -> None:
     receiver.answers = [500, 500]
     agents(deck, "a", "b")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .orders import rows, rule
 from .planes import Control, Deck, Receiver
-from .test_delivery_rules import rows, rule
 
 
 def test_a_rule_can_be_for_one_person_or_one_run(deck: Deck, control: Control, receiver: Receiver) -> None:

@@ -8,10 +8,8 @@ from typing import Any
 import time_machine
 from standardwebhooks import Webhook
 
+from .orders import agents, rule
 from .planes import Control, Deck, Receiver
-from .test_delivery_rules import agents, hook, rule
-
-__all__ = ["hook"]
 
 
 def moments(receiver: Receiver, host: str = "") -> list[datetime]:
@@ -21,7 +19,7 @@ def moments(receiver: Receiver, host: str = "") -> list[datetime]:
 
 
 def test_webhooks_can_be_signed_by_the_virtual_clock(
-    deck: Deck, control: Control, receiver: Receiver, hook: Any
+    deck: Deck, control: Control, receiver: Receiver, agents_hook: Any
 ) -> None:
     """For an app whose clock is the twin's: retries, copies and what is sent again are in its time, too."""
     rule(control, "sign", timestamp="virtual")
@@ -36,11 +34,11 @@ def test_webhooks_can_be_signed_by_the_virtual_clock(
     assert moments(receiver) == [datetime(2025, 1, 1, 0, 0, second, tzinfo=UTC) for second in (0, 0, 30, 30)]
     _, headers, body = receiver.posts[-1]
     with time_machine.travel(datetime(2025, 1, 1, 0, 1, tzinfo=UTC)):
-        assert Webhook(hook["webhook"]["secret"]).verify(body, headers)["data"]["name"] == "a"
+        assert Webhook(agents_hook["webhook"]["secret"]).verify(body, headers)["data"]["name"] == "a"
 
 
 def test_a_stale_webhook_is_stale_by_the_clock_it_is_signed_by(
-    deck: Deck, control: Control, receiver: Receiver, hook: Any
+    deck: Deck, control: Control, receiver: Receiver, agents_hook: Any
 ) -> None:
     rule(control, "sign", timestamp="virtual")
     rule(control, "tamper", what="timestamp_stale")

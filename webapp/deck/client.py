@@ -22,6 +22,8 @@ from .wire import CONNECT_SECONDS, READ_SECONDS, bounded_transport, deadline
 
 MAX_ANSWER = 2_000_000
 MAX_FILE = 50_000_000
+FILES_AT_ONCE = 4
+"""Each is held in memory, and none may take the connections of everything else."""
 MAX_PAGES = 100
 ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 USER_AGENT = "Gangway/0.1"
@@ -48,25 +50,25 @@ class DeckClient:
         gate: Gate | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        given: dict[str, Any] = {
+            "headers": {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            "timeout": httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is ever kept
+            "follow_redirects": False,
+            "trust_env": False,
+        }
         self._http = httpx.Client(
-            base_url=base_url.rstrip("/") + "/",
-            headers={
-                "Authorization": f"Bearer {api_key}",
-                "User-Agent": USER_AGENT,
-                "Accept-Encoding": "identity",
-            },
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            transport=transport or bounded_transport(),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is ever kept
-            follow_redirects=False,
-            trust_env=False,
+            base_url=base_url.rstrip("/") + "/", transport=transport or bounded_transport(), **given
         )
+        self._http.headers["Authorization"] = f"Bearer {api_key}"
+        self._files = httpx.Client(transport=transport or bounded_transport(connections=FILES_AT_ONCE), **given)
         self._patience = patience
         self._gate = gate or OpenGate()
 
     def close(self) -> None:
         """Close the connections it keeps; only a program that makes several clients needs to."""
         self._http.close()
+        self._files.close()
 
     def test(self) -> None:
         """Whether the key is good. https://docs.deck.co/api/using-the-api"""
@@ -173,11 +175,10 @@ class DeckClient:
         """The bytes behind a signed link: no key is sent along, no redirect followed, 50 MB at most."""
         deadline.set(time.monotonic() + 3 * self._patience)
         try:
-            request = self._http.build_request("GET", item.url)
+            request = self._files.build_request("GET", item.url)
         except httpx.InvalidURL:
             raise DeckUnreadable("the file's link is none") from None
-        del request.headers["Authorization"]
-        status, content, _ = self._exchange(request, "file", limit=MAX_FILE)
+        status, content, _ = self._exchange(self._files, request, "file", limit=MAX_FILE)
         if status != 200:
             raise DeckDown(f"the file's link answered {status}", status=status)
         return content
@@ -250,7 +251,7 @@ class DeckClient:
         request = self._http.build_request(method, path, **options)
         self._gate.enter()
         try:
-            status, content, retry_after = self._exchange(request, path, limit=MAX_ANSWER)
+            status, content, retry_after = self._exchange(self._http, request, path, limit=MAX_ANSWER)
             if not 200 <= status < 300:
                 raise from_answer(status, content, retry_after=retry_after, doing=doing)
         except DeckBusy as error:
@@ -276,11 +277,13 @@ class DeckClient:
             return (wait or True) if may else False
         return isinstance(error, DeckDown) and self._gate.may_retry()
 
-    def _exchange(self, request: httpx.Request, path: str, *, limit: int) -> tuple[int, bytes, str | None]:
+    def _exchange(
+        self, http: httpx.Client, request: httpx.Request, path: str, *, limit: int
+    ) -> tuple[int, bytes, str | None]:
         """Send, and read at most *limit* bytes: (status, body, Retry-After)."""
         start, status, date = time.monotonic(), 0, ""
         try:
-            response = self._http.send(request, stream=True)
+            response = http.send(request, stream=True)
             status = response.status_code
             date = response.headers.get("Date", "") if path != "file" else ""
             try:

@@ -57,6 +57,12 @@ class HeldBack(DeckBusy):
 class DeckRefused(DeckError):
     """Deck understood and said no."""
 
+    @property
+    def is_about_what_was_sent(self) -> bool:
+        """Whether other words may be accepted; otherwise our key, our source or our request is at fault."""
+        says_what = self.status in (400, 422) and self.type in ("", "request", "auth")
+        return says_what or self.code == "auth_invalid"
+
 
 class NotFound(DeckRefused):
     """404, with or without a body."""

@@ -19,12 +19,13 @@ CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
 
 
-def bounded_transport(address_of: Callable[[str], str] = str) -> httpx.HTTPTransport:
+def bounded_transport(address_of: Callable[[str], str] = str, *, connections: int = 20) -> httpx.HTTPTransport:
     """A transport that obeys `deadline` at every read and write, follows no proxy variables and retries nothing.
 
     *address_of* may say which address to connect to for a host's name, or raise an `httpcore.ConnectError`.
     """
-    transport = httpx.HTTPTransport(verify=_certificates(), trust_env=False, limits=httpx.Limits(max_connections=20))
+    limits = httpx.Limits(max_connections=connections)
+    transport = httpx.HTTPTransport(verify=_certificates(), trust_env=False, limits=limits)
     transport._pool._network_backend = _Backend(address_of)
     return transport
 

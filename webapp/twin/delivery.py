@@ -99,6 +99,10 @@ class Deliverer:
             headers = {**custom_headers(destination["_config"]), **self._signed(shipment, body)}
         if send["signature"] == "body_tampered":
             body = tampered(body)
+        may_reach = self._may_post if destination["type"] == "webhook" else self._may_reach
+        timeout = max(SHORTEST_TIMEOUT, self.world.clock.span("delivery_timeout").total_seconds())
+        parcel = Parcel(destination["_config"], event, body, headers, timeout)
+        started = time.perf_counter()  # before real_at: the answer never came later than real_at and its ms say
         attempt: Object = {
             "variant": send["variant"],
             "at": moment(self.world.clock.now),
@@ -107,10 +111,6 @@ class Deliverer:
         }
         if trouble := {key: send[key] for key in ("timestamp", "signature", "damage") if send[key] not in NO_TROUBLE}:
             attempt["tampered"] = trouble
-        may_reach = self._may_post if destination["type"] == "webhook" else self._may_reach
-        timeout = max(SHORTEST_TIMEOUT, self.world.clock.span("delivery_timeout").total_seconds())
-        parcel = Parcel(destination["_config"], event, body, headers, timeout)
-        started = time.perf_counter()
         outcome = carry(destination["type"], parcel, self.sender, may_reach)
         if outcome["response"]:
             outcome["response"]["ms"] = int((time.perf_counter() - started) * 1000)
