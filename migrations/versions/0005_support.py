@@ -1,4 +1,4 @@
-"""support: staff, what they did, how sources fare; and what a host wishes for one visit
+"""support: staff, what they did, how sources fare; and what a host wishes for one visit, and who waits
 
 Only adds. The audit log refuses to be changed, whoever tries: a trigger each for UPDATE and DELETE.
 """
@@ -56,6 +56,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("ref", name=op.f("uq_staff_session_ref")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_staff_session_token_hash")),
     )
+    op.create_index(op.f("ix_staff_session_address_created_at"), "staff_session", ["address", "created_at"])
     op.create_index(op.f("ix_staff_session_created_at"), "staff_session", ["created_at"])
     op.create_index(op.f("ix_staff_session_staff_id"), "staff_session", ["staff_id"])
     op.create_table(
@@ -209,10 +210,32 @@ def upgrade() -> None:
         event.add_column(sa.Column("person_id", sa.Integer(), nullable=True))
         event.create_foreign_key(op.f("fk_host_event_person_id"), "person", ["person_id"], ["id"], ondelete="SET NULL")
     op.create_index(op.f("ix_host_event_person_id_id"), "host_event", ["person_id", "id"])
+    op.add_column("delivery", sa.Column("url", sa.String(length=2000), server_default="", nullable=False))
+    op.create_table(
+        "follow",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("connect_session_id", sa.Integer(), nullable=False),
+        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connect_session_id"],
+            ["connect_session.id"],
+            name=op.f("fk_follow_connect_session_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"], name=op.f("fk_follow_source_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_follow")),
+        sa.UniqueConstraint("connect_session_id", "source_id", name=op.f("uq_follow_connect_session_id_source_id")),
+    )
+    op.create_index(op.f("ix_follow_source_id"), "follow", ["source_id"])
     op.add_column("invitation", sa.Column("wishes", sa.JSON(), server_default="{}", nullable=False))
     op.create_index(op.f("ix_person_client_user_id"), "person", ["client_user_id"])
     op.create_index(op.f("ix_intent_request_id"), "intent", ["request_id"])
     op.create_index(op.f("ix_delivery_state_endpoint_id"), "delivery", ["state", "endpoint_id"])
+    op.create_index(op.f("ix_event_type_id"), "event", ["type", "id"])
+    op.add_column("connection", sa.Column("host_id", sa.Integer(), nullable=True))
+    op.execute("UPDATE connection SET host_id = (SELECT host_id FROM person WHERE person.id = connection.person_id)")
+    op.create_index(op.f("ix_connection_host_id_id"), "connection", ["host_id", "id"])
     is_parked = sa.text("parked != ''")
     op.create_index(op.f("ix_event_parked"), "event", ["id"], sqlite_where=is_parked, postgresql_where=is_parked)
 
@@ -237,10 +260,15 @@ def refuse_changes() -> None:
 
 def downgrade() -> None:
     op.drop_index(op.f("ix_event_parked"), "event")
+    op.drop_index(op.f("ix_connection_host_id_id"), "connection")
+    op.drop_column("connection", "host_id")
+    op.drop_index(op.f("ix_event_type_id"), "event")
     op.drop_index(op.f("ix_delivery_state_endpoint_id"), "delivery")
     op.drop_index(op.f("ix_intent_request_id"), "intent")
     op.drop_index(op.f("ix_person_client_user_id"), "person")
     op.drop_column("invitation", "wishes")
+    op.drop_table("follow")
+    op.drop_column("delivery", "url")
     op.drop_index(op.f("ix_host_event_person_id_id"), "host_event")
     with op.batch_alter_table("host_event") as event:
         event.drop_constraint(op.f("fk_host_event_person_id"), type_="foreignkey")

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from tests.people import Visitor
+from tests.companies import BANK, CARD, CODE, PASSWORD
+from tests.people import Deck, Visitor
+from tests.support.one_of_each import Desk, furnish
 from webapp.db import db, now, writing
 from webapp.models import AuditEntry, Staff, StaffSession
 
@@ -44,6 +46,16 @@ def lead(staff: Somebody) -> Visitor:
 
 
 @pytest.fixture
+def desk(app: Flask, staff: Somebody) -> Desk:
+    admin = staff("admin")
+    with app.app_context():
+        with writing():
+            furnish(db.session.query(Staff).one())
+        db.session.remove()
+    return Desk(app, admin)
+
+
+@pytest.fixture
 def on_record(app: Flask) -> Callable[[], list[tuple[str, str, str]]]:
     """What the audit log says: act, object and reason, oldest first."""
 
@@ -53,3 +65,14 @@ def on_record(app: Flask) -> Callable[[], list[tuple[str, str, str]]]:
             return [(entry.act, entry.object, entry.reason) for entry in entries]
 
     return read
+
+
+@pytest.fixture
+def connected(robin: Visitor, deck: Deck) -> Visitor:
+    """Robin, whose bank works."""
+    robin.signs_in_at(BANK, CARD, PASSWORD)
+    deck.goes_on()
+    robin.looks_again()
+    robin.presses("Continue", f0=CODE)
+    deck.goes_on()
+    return robin

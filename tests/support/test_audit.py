@@ -11,7 +11,7 @@ from sqlalchemy.exc import DatabaseError
 
 from tests.people import Visitor
 from tests.support.conftest import Somebody
-from tests.support.test_matrix import routes
+from tests.support.routes import routes
 from webapp.db import db, now, writing
 from webapp.models import AuditEntry, Staff, StaffToken
 from webapp.support.audit import verify

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from tests.people import Visitor
-from tests.support.test_matrix import lists_of
+from tests.support.routes import lists_of
 from webapp.db import db, now, writing
 from webapp.models import Event, Staff
 from webapp.support.lists import DANGEROUS, LISTINGS

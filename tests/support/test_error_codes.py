@@ -10,15 +10,14 @@ from flask import Flask
 from limits import parse
 from sqlalchemy.exc import OperationalError
 
-from tests.companies import founded
+from tests.companies import follows, founded
 from tests.people import Deck, Visitor
-from tests.test_hosts import follows
 from webapp import errors
 from webapp.db import db
 from webapp.deck import DeckDown
 from webapp.models import ErrorReport
 
-CODE = re.compile(r"Code ([A-Z]{2}-\d{4}) if you ask for help")
+CODE = re.compile(r"Reference ([A-Z]{2}-\d{4}) if you ask for help")
 
 
 def too_late(robin: Visitor) -> None:

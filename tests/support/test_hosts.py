@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from tests.companies import founded, listens
+from tests.companies import Server, founded, listens
 from tests.people import Visitor
+from tests.support.acting import shown
 from tests.support.conftest import Somebody
-from tests.support.test_acts import shown
-from tests.test_hosts import Server
 from webapp.db import db, now, writing
 from webapp.models import AuditEntry, Endpoint, Host
 
@@ -100,6 +99,7 @@ def test_a_new_key_is_shown_once_and_an_old_one_is_revoked(app: Flask, admin: Vi
     admin.opens(path)
     form = {"once": str(admin.field("once").get("value")), "reason": WHY}
     admin.posts(path, form)
+    assert "The secret key of Tidepool Savings" in admin.sees() and "Copy it now" in admin.sees()
     new = Server(app, shown(admin))
     assert new.reads("/connections") and new.key not in admin.posts(path, form).text, "a reload does not show it again"
     admin.opens(f"/support/act/revoke_key/{ref}")
@@ -121,6 +121,6 @@ def test_keys_want_an_admin_who_proved_both_factors_a_moment_ago(
     path = f"/support/act/new_key/{ref}"
     assert "/support/prove" in str(admin.http.get(path).headers["Location"])
     answer = admin.http.post(path, data={"once": "x", "reason": WHY}, headers={"Sec-Fetch-Site": "same-origin"})
-    assert answer.status_code == 303 and "/support/prove" in answer.headers["Location"]
+    assert answer.status_code == 401 and "Is it still you?" in answer.text and WHY in answer.text
     with app.app_context():
         assert db.session.query(AuditEntry).filter_by(act="new_key").count() == 0

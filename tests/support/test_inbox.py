@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
+from tests.companies import BANK, CARD, PASSWORD
 from tests.people import Deck, Visitor
-from tests.test_hosts import BANK, CARD, PASSWORD
 from webapp.db import db, writing
 from webapp.models import Chore, Event, Run
 

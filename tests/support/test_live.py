@@ -10,7 +10,20 @@ from flask import Flask
 from tests.people import Deck, Visitor
 from tests.test_live import Tab
 from webapp.db import db, now, writing
-from webapp.models import Connection, StaffSession
+from webapp.models import (
+    AuditEntry,
+    Connection,
+    ConnectSession,
+    Delivery,
+    Endpoint,
+    ErrorReport,
+    Event,
+    Host,
+    HostEvent,
+    Intent,
+    StaffSession,
+    VisitEvent,
+)
 from webapp.support import connections
 
 OFTEN = connections.LOOK_AGAIN
@@ -47,7 +60,7 @@ def test_the_page_follows_the_person_step_by_step(watched: Tab, robin: Visitor, 
     deck.goes_on()
     assert "Waiting for a code" in frame(watched)
     robin.looks_again()
-    robin.presses("Send code", f0="246810")
+    robin.presses("Continue", f0="246810")
     assert "Waiting for a code" not in frame(watched).partition("What happened")[0]
     deck.goes_on()
     assert "Done: everything is fine" in frame(watched)
@@ -57,6 +70,97 @@ def test_what_rings_no_bell_is_seen_too(watched: Tab, agent: Visitor) -> None:
     frame(watched)
     agent.posts(f"{agent.page.url.path}/notes", {"text": "Called at nine."})
     assert "Called at nine." in frame(watched)
+
+
+def error_page(it: Connection) -> None:
+    db.session.add(ErrorReport(person_id=it.person_id, status=502, page="connect.show", request_id="x"))
+
+
+def parked_event(it: Connection) -> None:
+    Event.record(deck_id="e", webhook_id="w", type="credential.x", subject=str(it.deck_id), body=b"{}", parked="poison")
+
+
+def unparked_event(it: Connection) -> None:
+    db.session.query(Event).filter_by(deck_id="e").one().handle(parked="unreadable")
+
+
+def act(it: Connection) -> None:
+    AuditEntry.append("look_again", object=f"conn_{it.ref}", reason="They called")
+
+
+def write(it: Connection) -> None:
+    db.session.add(Intent(kind="run.cancel", connection=it, form="x"))
+
+
+def write_again(it: Connection) -> None:
+    db.session.query(Intent).filter_by(form="x").one().attempts += 1
+
+
+def told(it: Connection) -> None:
+    host = Host(name="Longwater Savings")
+    db.session.add(host)
+    db.session.flush()
+    it.person.host, it.host_id = host, host.id
+    data = {"connection_id": f"conn_{it.ref}"}
+    event = HostEvent(host_id=host.id, person_id=it.person_id, type="connection.verified", data=data)
+    endpoint = Endpoint(host=host, url="https://hooks.example", sealed_secret="-")
+    db.session.add(Delivery(event=event, endpoint=endpoint))
+
+
+def told_in_vain(it: Connection) -> None:
+    db.session.query(Delivery).one().tries = 3
+
+
+def delivered(it: Connection) -> None:
+    db.session.query(Delivery).one().state = "delivered"
+
+
+def step(it: Connection) -> None:
+    VisitEvent.add(db.session.query(ConnectSession).one().id, "EXIT", {})
+
+
+def asked_to_be_forgotten(it: Connection) -> None:
+    it.person.closing_at = now()
+
+
+HAPPENS = (
+    (error_page, "Saw an error page (502)"),
+    (parked_event, "it could not be acted on"),
+    (unparked_event, "it could not be read"),
+    (act, "They called"),
+    (write, "Asked Deck to stop the run"),
+    (write_again, "tried"),
+    (told, "Is told connection.verified"),
+    (told_in_vain, "after 3 tries"),
+    (delivered, "delivered"),
+    (step, "Left the flow"),
+    (asked_to_be_forgotten, "Their account is being deleted"),
+)
+"""What can happen to a connection without a bell, and what the page says of it. Each goes on from the one before."""
+
+
+def test_whatever_happens_is_seen_though_the_page_is_drawn_only_then(
+    watched: Tab, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    known_of = connections.known_of
+    monkeypatch.setattr(connections, "known_of", lambda it, **more: drawn.append(it.ref) or known_of(it, **more))
+    frame(watched)
+    for number, (happens, words) in enumerate(HAPPENS, 1):
+        assert [next(watched) for _ in range(3)] == [": still here\n\n"] * 3
+        with app.app_context(), writing():
+            happens(db.session.scalars(db.select(Connection)).one())
+        assert words in frame(watched), words
+        assert len(drawn) == number, f"once for {words}"
+
+
+def test_what_depends_on_the_time_is_drawn_anyway(
+    watched: Tab, later: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame(watched)
+    monkeypatch.setattr(connections, "DRAW_AGAIN", 0.0)
+    later(minutes=12)
+    assert "longer than usual" in frame(watched)
 
 
 @pytest.mark.parametrize("end", ["ended_at", "idle", "disabled"])

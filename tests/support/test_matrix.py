@@ -7,17 +7,15 @@ another's, byte for byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 from flask import Flask
-from werkzeug.routing import Rule
 
 from tests.people import Visitor
 from tests.security.tools import OURS, ask
 from tests.support.conftest import Somebody
+from tests.support.routes import PLACES, is_stream, lists_of, routes
 from webapp.db import db, writing
 from webapp.models import AuditEntry, Staff, StaffToken
 from webapp.models.staff import ROLES
@@ -25,40 +23,12 @@ from webapp.support.acts import ACTS
 from webapp.support.gate import ANYBODY
 from webapp.support.lists import LISTINGS
 
-PLACES = {
-    "ref": "kR3vQ0sZp1xw8A2c",
-    "id": "2147483647",
-    "slug": "no-such-source",
-    "act": "run_again",
-    "page": "inbox",
-    "token": "no-such-token",
-    "name": "nothing",
-}
-"""What a route's placeholders stand for here: things that are not there."""
-STREAMS = ("live",)
 MALFORMED = ["0", "-1", "a" * 300, "%2e%2e", "%00", "%0d%0aX-Evil:1", "\u202eevil", "%ff%fe", "\U0001f600", "*", "%25"]
-
-
-def routes(app: Flask, blueprint: str = "support", method: str = "GET") -> Iterator[tuple[Rule, str, str]]:
-    """Rule, path and the role it needs."""
-    for rule in app.url_map.iter_rules():
-        if rule.endpoint.partition(".")[0] == blueprint and method in (rule.methods or ()):
-            path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PLACES.get(found[1], "x"), rule.rule)
-            view: Any = app.view_functions[rule.endpoint]
-            yield rule, path, getattr(view, "needs", "")
-
-
-def lists_of(app: Flask) -> list[str]:
-    return [name for name in LISTINGS if f"support.{name}_csv" in app.view_functions]
 
 
 def knocks(visitor: Visitor, method: str, path: str, **headers: str) -> httpx.Response:
     site = {"Sec-Fetch-Site": "same-origin"} if method == "POST" else {}
     return visitor.http.request(method, path, headers={**site, **headers})
-
-
-def is_stream(rule: Rule) -> bool:
-    return rule.rule.endswith(STREAMS)
 
 
 def test_every_route_says_what_it_needs(app: Flask) -> None:
@@ -147,9 +117,11 @@ Essence = tuple[int, list[tuple[str, str]], str]
 
 
 def essence(visitor: Visitor, method: str, path: str) -> Essence:
-    """All of an answer but its nonces."""
+    """All of an answer but its nonces and its reference, which is another one each time."""
     cookie = f"gangway-staff={visitor.http.cookies['gangway-staff']}"
-    return ask(visitor.app, method, path, headers=OURS, form={} if method == "POST" else None, cookie=cookie).essence
+    reply = ask(visitor.app, method, path, headers=OURS, form={} if method == "POST" else None, cookie=cookie)
+    status, headers, html = reply.essence
+    return status, headers, re.sub(r"Reference <code>\w+</code>", "", html)
 
 
 def test_what_is_not_there_looks_the_same_whatever_it_is_called(app: Flask, staff: Somebody) -> None:

@@ -64,7 +64,7 @@ def test_issues_met_most_come_first(town: Town, agent: Visitor) -> None:
         town.run("failed", trouble="auth_invalid/site", source=1)
     town.counts()
     agent.opens("/support")
-    assert f"{town.names[1]} auth_invalid at the site 3 nobody's" in agent.sees()
+    assert f"{town.names[1]} auth_invalid at the site 3 , unassigned" in agent.sees()
     assert agent.sees().index("auth_invalid") < agent.sees().index("timeout")
 
 

@@ -8,12 +8,23 @@ import pytest
 from flask import Flask
 from limits import parse
 
-from tests.companies import founded
+from tests.companies import follows, founded
 from tests.people import Deck, Visitor
-from tests.test_hosts import follows
 from webapp.db import db, writing
-from webapp.models import Connection, ConnectSession, Event, Intent, Invitation, Person, Run, Staff, StaffToken
+from webapp.models import (
+    Connection,
+    ConnectSession,
+    ErrorReport,
+    Event,
+    Intent,
+    Invitation,
+    Person,
+    Run,
+    Staff,
+    StaffToken,
+)
 from webapp.support import search
+from webapp.support.words import CONNECTION_WORDS, RUN_WORDS
 
 
 @pytest.fixture
@@ -53,6 +64,7 @@ def known(robin: Visitor, deck: Deck, app: Flask) -> Callable[[str], tuple[str, 
                 "source's id": ("src_northlight-power", "/support/sources/northlight-power"),
                 "status": ("verified", "/support/connections"),
                 "status as we say it": ("in review at deck", "/support/runs"),
+                "status as people read it": ("Waiting for you", "/support/runs"),
                 "error code": ("auth_invalid", "/support/runs"),
             }[what]
 
@@ -79,6 +91,7 @@ WAYS = (
     "source's id",
     "status",
     "status as we say it",
+    "status as people read it",
     "error code",
 )
 
@@ -108,12 +121,62 @@ def test_a_hosts_names_for_its_user_and_its_session(app: Flask, agent: Visitor, 
     assert "Tidepool Savings" in agent.sees() and "Copper Kettle" in agent.sees()
 
 
+def test_a_state_that_two_lists_have_leads_to_both_and_the_help_names_every_state(agent: Visitor) -> None:
+    agent.opens("/support/search?q=starting")
+    assert "Connections: not signed in yet" in agent.sees() and "Runs: starting" in agent.sees()
+    agent.opens("/support/search")
+    for words in (CONNECTION_WORDS, RUN_WORDS):
+        assert ", ".join(words.values()) in agent.sees()
+
+
+def error_page(app: Flask, request_id: str) -> int:
+    with app.app_context(), writing():
+        person = db.session.query(Person).one().id
+        seen = ErrorReport(person_id=person, status=502, page="connect.show", request_id=request_id)
+        db.session.add(seen)
+        db.session.flush()
+        return person
+
+
+@pytest.mark.parametrize("kept", ["a1b2c3d4e5", "req_a1b2c3d4e5"])
+def test_an_error_page_is_found_by_its_request_in_either_form(
+    app: Flask, robin: Visitor, agent: Visitor, kept: str
+) -> None:
+    person = error_page(app, kept)
+    for asked in ("a1b2c3d4e5", "req_a1b2c3d4e5"):
+        agent.opens(f"/support/search?q={asked}")
+        assert agent.page.url.path == f"/support/people/{person}", asked
+
+
+def test_a_request_only_the_log_knows_is_told_as_what_it_is(agent: Visitor) -> None:
+    agent.opens("/support/search?q=req_0f9e8d7c6b")
+    assert "req_0f9e8d7c6b is the name of one request" in agent.sees()
+    assert "the lines whose request_id is 0f9e8d7c6b" in agent.sees()
+    agent.opens("/support/search?q=0f9e8d7c6b")
+    assert "the name of one request" not in agent.sees()
+
+
 def test_part_of_a_name_is_a_list_grouped_by_kind(agent: Visitor) -> None:
     agent.opens("/support/search?q=light")
     assert "Found for “light”" in agent.sees()
     assert "Sources" in agent.sees()
     agent.presses("Northlight Power")
     assert agent.page.url.path == "/support/sources/northlight-power"
+
+
+def test_the_code_of_an_earlier_visit_opens_that_visit(robin: Visitor, deck: Deck, agent: Visitor, app: Flask) -> None:
+    robin.signs_in_at("Northlight Power", "robin@sample.example", "bright-light-7")
+    deck.goes_on()
+    with app.app_context():
+        first = db.session.scalars(db.select(ConnectSession)).one()
+    robin.opens("/connections")
+    robin.presses("Northlight Power")
+    robin.presses("Refresh")
+    agent.opens(f"/support/search?q={first.support_code}")
+    assert agent.page.url.path == f"/support/visits/{first.ref}"
+    assert f"Visit {first.support_code}" in agent.sees()
+    agent.presses("See the connection")
+    assert agent.page.url.path.startswith("/support/connections/")
 
 
 @pytest.mark.parametrize("query", ["", "zz-9999999", "KX-0000", "conn_kR3vQ0sZp1xw8A2c", "nobody@sample.example"])

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import argon2
 import pytest
 from flask import Flask
+from limits import parse
 
 from tests.conftest import settings
 from tests.people import Visitor
@@ -17,6 +18,7 @@ from tests.test_closing import operator
 from webapp import create_app
 from webapp.db import db, writing
 from webapp.models import Staff, StaffSession, person
+from webapp.support import door
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 COOKIE = "gangway-staff"
@@ -132,19 +134,37 @@ def test_unknown_wrong_waiting_disabled_and_invited_are_answered_alike_to_the_by
     assert {name for name, answer in answers.items() if answer != answers["unknown"]} == set()
 
 
-def test_a_password_is_hashed_once_whoever_it_is(app: Flask, ash: Member, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+def test_a_password_is_hashed_once_whoever_it_is(
+    app: Flask, ash: Member, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long it takes is `python -m benchmarks support-sign-in`."""
+    seen: list[str] = []
 
     class Counting(argon2.PasswordHasher):
         def verify(self, *args: object, **more: object) -> bool:  # type: ignore[override]
-            seen.append(1)
+            seen.append("verify")
             return super().verify(*args, **more)  # type: ignore[arg-type]
 
+        def hash(self, *args: object, **more: object) -> str:  # type: ignore[override]
+            seen.append("hash")
+            return super().hash(*args, **more)  # type: ignore[arg-type]
+
+    joins(app, "locked@desk.example")
+    joins(app, "disabled@desk.example")
+    operator(app, "staff", "invite", "invited@desk.example", "--role", "agent")
+    operator(app, "staff", "disable", "disabled@desk.example")
+    for _ in range(10):
+        tries(app, "locked@desk.example")
+        later(minutes=2)
     monkeypatch.setattr(person, "HASHER", Counting(time_cost=1, memory_cost=8, parallelism=1))
-    for email in ("nobody@desk.example", ash.email):
-        seen.clear()
-        tries(app, email)
-        assert len(seen) == 1, email
+    for who in ("nobody", "ash", "locked", "disabled", "invited"):
+        for password in ("not the right one", "x" * 2_000, ""):
+            seen.clear()
+            assert tries(app, f"{who}@desk.example", password).status == 401
+            assert seen == ["verify"], (who, password[:20])
+    seen.clear()
+    assert tries(app, "locked@desk.example", PASSWORD).status == 401
+    assert seen == ["verify"], "right, and too soon"
 
 
 def test_a_hash_of_weaker_settings_is_made_anew(app: Flask, ash: Member, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +254,22 @@ def test_one_address_may_try_so_often_and_no_more(app: Flask, ash: Member) -> No
     statuses = [tries(app, f"{n}@desk.example").status for n in range(55)]
     assert statuses[-1] == 429 and set(statuses[:40]) == {401}
     assert tries(app, ash.email, PASSWORD).status == 429
+
+
+def test_many_addresses_together_may_try_so_often_and_keep_nobody_out(
+    app: Flask, ash: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comes_in(app, ash)
+    monkeypatch.setattr(door, "STAFF_SIGN_IN_FROM_STRANGERS", parse("20/15minutes"))
+
+    def tries_from(address: str, password: str = "not the right one") -> int:
+        form = {"email": ash.email, "password": password}
+        return ask(app, "POST", "/support/sign-in", headers=OURS, form=form, REMOTE_ADDR=address).status
+
+    statuses = [tries_from(f"192.0.2.{n}") for n in range(22)]
+    assert statuses == [401] * 20 + [429] * 2, "no address tried twice"
+    assert tries_from("127.0.0.1") == 401, "where Ash came in before, the others do not count"
+    assert ask(app, "GET", "/support/sign-in", REMOTE_ADDR="192.0.2.99").status == 200
 
 
 # --- where it leads --------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_one_source_in_detail(town: Town, agent: Visitor) -> None:
     town.counts()
     agent.opens(f"/support/sources/{town.slugs[0]}")
     assert "auth_invalid at the site 2 67%" in agent.sees() and "timeout in Deck's queue 1 33%" in agent.sees()
-    assert "Success 25%" in agent.sees() and "Stop new connections" in agent.sees()
+    assert "Success 25%" in agent.sees() and "Stop new sign-ins" in agent.sees()
     hours = [said(title) for title in agent.tree.iter("{http://www.w3.org/2000/svg}title") if ":00: " in said(title)]
     assert len(hours) == 14 * 24
     assert any("4 runs, 75% failed" in hour for hour in hours)
@@ -84,7 +84,7 @@ def test_a_stopped_source_says_until_when_and_can_be_opened_again(town: Town, ag
         source = town.source(0)
         source.stopped_until, source.stop_message = now() + timedelta(hours=1), "<b>Moving</b> house"
     agent.opens(f"/support/sources/{town.slugs[0]}")
-    assert "Stopped until" in agent.sees() and "Allow new connections" in agent.sees()
+    assert "Stopped until" in agent.sees() and "Open again" in agent.sees()
     assert "<b>Moving</b> house" in agent.sees(), "as text"
 
 

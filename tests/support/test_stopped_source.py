@@ -7,10 +7,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from tests.companies import founded
+from tests.companies import BANK, CARD, CODE, PASSWORD, follows, founded
+from tests.framed import SHOP, Frame
 from tests.people import Deck, Visitor
-from tests.test_frame import SHOP, Frame
-from tests.test_hosts import BANK, CARD, CODE, PASSWORD, follows
 from webapp.db import db
 from webapp.models import Source
 
@@ -58,7 +57,7 @@ def test_what_runs_goes_on_and_what_is_connected_stays(robin: Visitor, lead: Vis
     assert "1 run going on goes on" in lead.sees()
     is_stopped_by(lead)
     assert robin.looks_again() == "interaction"
-    robin.presses("Send code", f0=CODE)
+    robin.presses("Continue", f0=CODE)
     deck.goes_on()
     assert robin.looks_again() == "outcome" and "is connected" in robin.sees()
 
@@ -67,7 +66,7 @@ def test_nobody_tries_again_there(robin: Visitor, lead: Visitor, deck: Deck) -> 
     robin.signs_in_at(BANK, CARD, PASSWORD)
     deck.goes_on()
     robin.looks_again()
-    robin.presses("Send code", f0="000000")
+    robin.presses("Continue", f0="000000")
     deck.goes_on()
     deck.lets_pass(minutes=30)
     assert robin.looks_again() == "outcome", robin.sees()

@@ -13,9 +13,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from tests.companies import founded, listens, receiving
+from tests.companies import follows, founded, listens, receiving
 from tests.people import Deck, Visitor
-from tests.test_hosts import follows
 from webapp.db import db, now, writing
 from webapp.models import Connection, ConnectSession, ErrorReport, Run, StaffNote
 from webapp.models.staff import Staff
@@ -42,7 +41,7 @@ def goes_through(robin: Visitor, deck: Deck) -> None:
     robin.signs_in_at("Maple & Main Bank", "4500123412341234", "maple-leaf-9")
     deck.goes_on()
     robin.looks_again()
-    robin.presses("Send code", f0="246810")
+    robin.presses("Continue", f0="246810")
     deck.goes_on()
 
 

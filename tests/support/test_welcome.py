@@ -65,8 +65,10 @@ def test_a_new_link_ends_the_one_before(app: Flask) -> None:
     [
         ("short", "at least 12"),
         ("é" * 600, "at most 1024"),
-        ("Ash@Desk.example", "first tries"),
-        ("my Gangway password", "first tries"),
+        ("Ash@Desk.example", "besides your address"),
+        ("my Gangway pass", "besides your address"),
+        ("Password1234", "tried first"),
+        ("a" * 64, "tried first"),
     ],
 )
 def test_a_password_that_is_easily_guessed_is_refused(app: Flask, password: str, problem: str) -> None:
@@ -78,7 +80,9 @@ def test_a_password_that_is_easily_guessed_is_refused(app: Flask, password: str,
 
 
 def test_a_password_is_kept_as_it_is_typed_whatever_is_in_it(app: Flask) -> None:
-    for number, password in enumerate(("            ", "\U0001f600" * 12, "a" * 1_024, " with spaces around ")):
+    for number, password in enumerate(
+        ("   a b c    ", "\U0001f600\U0001f601\U0001f602\U0001f923" * 3, "dry kiln" * 128, " with spaces around ")
+    ):
         email = f"n{number}@desk.example"
         visitor = Visitor(app)
         seed = visitor.opens(link_for(app, email)).text.partition("<code>")[2].partition("</code>")[0]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import abort, g, make_response, redirect, render_template, request, url_for
+from flask import abort, g, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
@@ -19,8 +19,9 @@ from ..deck.reading import clean_text
 from ..models import AuditEntry
 from . import acts_on_connections, acts_on_deck, acts_on_hosts, acts_on_sources
 from .acts import ACTS, Act, Asked, CannotNow, Done, Mistyped
-from .gate import LONGEST_REASON, SHORTEST_REASON, me, record, refuse, session
+from .gate import LONGEST_REASON, SHORTEST_REASON, me, record, refuse
 from .pages import page, post
+from .proving import ask_again
 from .targets import Target, find
 
 ROOMS = (acts_on_connections, acts_on_deck, acts_on_hosts, acts_on_sources)
@@ -47,22 +48,24 @@ class Form:
     """What somebody typed into an act's form, what it means, and what is wrong with it."""
 
     act: Act
+    asks: tuple[Asked, ...]
     typed: Mapping[str, str]
     given: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     reason: str = ""
 
     @classmethod
-    def begun(cls, act: Act, typed: Mapping[str, str]) -> Form:
+    def begun(cls, act: Act, it: Any, typed: Mapping[str, str]) -> Form:
         """Only what has to be known before anything can be said."""
-        form = cls(act, {asked.name: typed.get(asked.name) or asked.default() for asked in act.asks})
-        form._read(asked for asked in act.asks if asked.comes_first)
+        asks = act.questions(it)
+        form = cls(act, asks, {asked.name: typed.get(asked.name) or asked.default() for asked in asks})
+        form._read(asked for asked in asks if asked.comes_first)
         return form
 
     @classmethod
-    def filled(cls, act: Act, typed: Mapping[str, str]) -> Form:
-        form = cls(act, typed)
-        form._read(act.asks)
+    def filled(cls, act: Act, it: Any, typed: Mapping[str, str]) -> Form:
+        form = cls(act, act.questions(it), typed)
+        form._read(form.asks)
         form.reason = clean_text(typed.get("reason"), longest=LONGEST_REASON + 1)
         if not SHORTEST_REASON <= len(form.reason) <= LONGEST_REASON:
             form.errors["reason"] = f"Say why, in {SHORTEST_REASON} to {LONGEST_REASON} characters."
@@ -76,7 +79,7 @@ class Form:
                 self.errors[error.name] = str(error)
 
     def shown(self, *, first: bool) -> list[Shown]:
-        return [self._shown(asked) for asked in self.act.asks if asked.comes_first == first]
+        return [self._shown(asked) for asked in self.asks if asked.comes_first == first]
 
     def _shown(self, asked: Asked) -> Shown:
         value, error = clean_text(self.typed.get(asked.name), longest=2_000), self.errors.get(asked.name, "")
@@ -87,7 +90,7 @@ class Form:
 @page("/act/<act>/<ref>", "act.html", name="act", needs_role="agent")
 def show_act(act: str, ref: str) -> dict[str, Any]:
     found, target = allowed(act, ref)
-    return drawn(target, Form.begun(found, request.args))
+    return drawn(target, Form.begun(found, target.row, request.args))
 
 
 @post("/act/<act>/<ref>", needs_role="agent")
@@ -97,7 +100,7 @@ def submit_act(act: str, ref: str) -> ResponseReturnValue:
     once = token_of(found, target)
     if entry := AuditEntry.was_done(once):
         return back(target, entry)
-    form = Form.filled(found, request.form)
+    form = Form.filled(found, target.row, request.form)
     if form.errors:
         return form_again(target, form, 422)
     limits().count(found.limit, "act", str(me().id))
@@ -113,9 +116,9 @@ def submit_act(act: str, ref: str) -> ResponseReturnValue:
             return form_again(target, form, 422)
         raise
     bus().ring(WORK)
-    if done.shown_once:
-        secret = {"shown_once": done.shown_once, "title": found.title, "back": where(target)}
-        return render_template("support/act_shown.html", **secret)
+    if done.handout is not None:
+        shown = {"handout": done.handout, "title": found.title, "back": where(target)}
+        return render_template("support/act_shown.html", **shown)
     return back(target, entry)
 
 
@@ -136,16 +139,15 @@ def allowed(name: str, ref: str) -> tuple[Act, Target]:
     act = ACTS.get(name) or abort(404)
     if not me().may(act.role):
         abort(make_response(refuse(act.role)))
-    if act.is_fresh and "staff_token" not in g and not session().is_fresh:
-        to = request.full_path.rstrip("?") if request.method == "GET" else ""
-        abort(redirect(url_for("support.prove", next=to), 303))
+    if act.is_fresh and "staff_token" not in g and (page := ask_again()) is not None:
+        abort(make_response(page))
     return act, find(act.kinds, ref) or abort(404)
 
 
 def drawn(target: Target, form: Form, problem: str = "") -> dict[str, Any]:
     act = form.act
     problem, said = problem or act.why_not(target.row), []
-    if not problem and not any(asked.comes_first and asked.name in form.errors for asked in act.asks):
+    if not problem and not any(asked.comes_first and asked.name in form.errors for asked in form.asks):
         try:
             said = act.plan(target.row, form.given)
         except CannotNow as error:
@@ -158,7 +160,7 @@ def drawn(target: Target, form: Form, problem: str = "") -> dict[str, Any]:
         "is_danger": act.is_danger,
         "act": act.name,
         "ref": target.ref,
-        "object": target.id,
+        "object": target.id if target.row is not None else "",
         "what": target.words,
         "back": where(target),
         "said": said,

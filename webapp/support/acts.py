@@ -54,6 +54,8 @@ class Asked:
         """What it means; `Mistyped` when it means nothing."""
         text = clean_text(typed, longest=2_000)
         if self.kind == "yes":
+            if self.is_needed and text != YES:
+                raise Mistyped(self.name, "Tick this first, or leave it.")
             return text == YES
         if self.kind == "number":
             if not (text.isascii() and text.isdecimal() and len(text) < 6 and self.low <= int(text) <= self.high):
@@ -73,12 +75,22 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Handout:
+    """What whoever acted has to copy and pass on. `words` say what it is and for whom."""
+
+    value: str
+    words: str
+    is_secret: bool = True
+    """Nobody can read it again."""
+
+
+@dataclass(frozen=True)
 class Done:
-    """What came of it, in words; `shown_once` is a secret that nobody can read again."""
+    """What came of it, in words, and what the next page hands out."""
 
     said: str
     details: dict[str, Any] = field(default_factory=dict)
-    shown_once: str = ""
+    handout: Handout | None = None
 
 
 class Act(ABC):
@@ -95,6 +107,7 @@ class Act(ABC):
     is_danger: ClassVar[bool] = False
     limit: ClassVar[RateLimitItem] = ACTS_PER_STAFF
     asks: ClassVar[tuple[Asked, ...]] = ()
+    """What it always wants to know."""
 
     def __init_subclass__(cls) -> None:
         ACTS[cls.name] = cls()
@@ -102,6 +115,10 @@ class Act(ABC):
     def why_not(self, it: Any) -> str:
         """Why it cannot be done to *it* now; "" when it can."""
         return ""
+
+    def questions(self, it: Any) -> tuple[Asked, ...]:
+        """What it wants to know of *it*."""
+        return self.asks
 
     @abstractmethod
     def plan(self, it: Any, given: dict[str, Any]) -> list[str]:

@@ -11,14 +11,15 @@ from sqlalchemy import select
 from ..current import config
 from ..db import db, now
 from ..guard import caution
-from ..host_requests import SessionRequest
-from ..hosts import invite
+from ..hosts.request_fields import BadRequest
+from ..hosts.session_request import SessionRequest
+from ..hosts.sessions import invite
 from ..intents import plan_disconnect, plan_run, plan_stop
 from ..models import Connection, ConnectSession, Run, Task
 from ..models.run import OVER
 from ..public_ids import public_id
-from ..request_fields import BadRequest
-from .acts import Act, Asked, CannotNow, Done, many
+from .acts import Act, Asked, CannotNow, Done, Handout, many
+from .endings import is_unsure, is_wrong_code, latest_run
 
 LONGEST_DAYS = 7
 
@@ -41,11 +42,12 @@ class RunAgain(Act):
 
     name, title, button = "run_again", "Run it again", "Run again"
     kinds = ("connection",)
+    sure = Asked("sure", "They have looked at their account at the site, and it did not happen.", "yes")
 
     def why_not(self, it: Connection) -> str:
         if reason := gone(it):
             return reason
-        if it.status == "invalid":
+        if it.status == "invalid" and not is_wrong_code(latest_run(it)):
             return "The site refused the sign-in. The person must sign in again: send them a reconnect link."
         if open_run(it) is not None:
             return "A run is going on already."
@@ -57,13 +59,28 @@ class RunAgain(Act):
             return "There is no task to run."
         return "The task asks for something only the person can tell." if task.asks_for_input else ""
 
+    def questions(self, it: Connection) -> tuple[Asked, ...]:
+        """What may have happened already happens twice: somebody has to have looked."""
+        return (self.sure,) if is_unsure(latest_run(it)) else ()
+
     def plan(self, it: Connection, given: dict[str, Any]) -> list[str]:
+        said = [f"One run starts at {it.source.name}, with the sign-in Deck holds."]
+        latest = latest_run(it)
+        if is_unsure(latest):
+            said.insert(0, "Nobody knows whether the last run worked. If it did, this does the same a second time.")
+        if is_wrong_code(latest):
+            return [
+                *said,
+                f"{it.source.name} sends a new code. The person has to type it: run it while they are there.",
+            ]
         return [
-            f"One run starts at {it.source.name}, with the sign-in Deck holds.",
+            *said,
             "If the site asks for a code, the person has to type it: they find the run under their connection.",
         ]
 
     def do(self, it: Connection, given: dict[str, Any]) -> Done:
+        if is_unsure(latest_run(it)) and not given.get("sure"):
+            raise CannotNow("Nobody knows whether the last run worked: read again what will happen.")
         task = Task.first()
         assert task is not None
         session = ConnectSession.about_again(it, task, "refresh")
@@ -125,7 +142,18 @@ class LookAgain(Act):
 class ReconnectLink(Act):
     name, title, button = "reconnect_link", "A link to sign in again", "Reconnect link"
     kinds = ("connection",)
-    asks = (Asked("days", "Good for how many days", "number", default=lambda: "1", low=1, high=LONGEST_DAYS),)
+    is_fresh = True
+    asks = (
+        Asked(
+            "days",
+            "Good for how many days",
+            "number",
+            hint="If a company sent them. The address for our own people stays good.",
+            default=lambda: "1",
+            low=1,
+            high=LONGEST_DAYS,
+        ),
+    )
 
     def why_not(self, it: Connection) -> str:
         host = it.person.host
@@ -135,9 +163,7 @@ class ReconnectLink(Act):
 
     def plan(self, it: Connection, given: dict[str, Any]) -> list[str]:
         if it.person.host is None:
-            words = (
-                "You get the address of their connection page. They sign in here first, so it opens for nobody else."
-            )
+            words = "You get an address here where they sign in again. It is no secret: it opens for nobody but them."
         else:
             words = "A new link is made. It works once, for whoever opens it first: send it to this person only."
         return [words, "Nothing happens until they open it. You never type their password or code for them."]
@@ -145,8 +171,9 @@ class ReconnectLink(Act):
     def do(self, it: Connection, given: dict[str, Any]) -> Done:
         host = it.person.host
         if host is None:
-            page = config().public_url + url_for("connections.show", ref=it.ref)
-            return Done("The address of their connection page was shown.", shown_once=page)
+            page = config().public_url + url_for("connections.confirm_reconnect", ref=it.ref)
+            words = f"The address at which this person signs in again at {it.source.name}. Send it to them."
+            return Done("The address at which they sign in again was shown.", {}, Handout(page, words, is_secret=False))
         wanted = SessionRequest(
             host=host,
             client_user_id=it.person.client_user_id or "",
@@ -159,20 +186,21 @@ class ReconnectLink(Act):
             wishes={},
         )
         try:
-            invitation = invite(host, wanted)
+            made = invite(host, wanted, now() + wanted.lifetime)
         except BadRequest as error:
             raise CannotNow(error.message) from error
-        token = invitation.new_token()
-        details = {"session": public_id("cs", invitation.ref), "days": given["days"]}
-        link = config().public_url + url_for("invited.arrive", token=token)
-        return Done("A link was made and shown once. Make another if it was lost.", details, link)
+        details = {"session": public_id("cs", made.ref), "days": given["days"]}
+        link = config().public_url + url_for("invited.arrive", token=made.token)
+        words = f"The link with which this person signs in again at {it.source.name}. Send it to nobody else."
+        said = "A link was made and shown once. Make another if it was lost."
+        return Done(said, details, Handout(link, words))
 
 
 class Disconnect(Act):
     name, title, button = "disconnect", "Disconnect", "Disconnect"
     kinds = ("connection",)
     role = "lead"
-    is_danger = True
+    is_fresh = is_danger = True
 
     def why_not(self, it: Connection) -> str:
         return "It is disconnected already." if it.status in ("deleting", "deleted") else ""

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..db import db, now
-from ..host_facts import BadHost, new_host
+from ..hosts.facts import BadHost, new_host
 from ..limits import BULK_ACTS_PER_STAFF
 from ..models import Delivery, Endpoint, Host, HostKey
-from .acts import Act, Asked, CannotNow, Done, Mistyped, many
+from .acts import Act, Asked, CannotNow, Done, Handout, Mistyped, many
 
 AT_ONCE = 1_000
 PAUSED = "The host's webhook is paused, because it failed for a day. Resume it first."
@@ -43,6 +43,7 @@ class Recover(Act):
     name, title, button = "recover", "Send again what failed", "Resend what failed"
     kinds = ("host",)
     role = "lead"
+    is_fresh = True
     limit = BULK_ACTS_PER_STAFF
     asks = (Asked("since", "Since (UTC)", "moment", default=a_day_ago, comes_first=True),)
 
@@ -82,6 +83,7 @@ class Resume(Act):
     name, title, button = "resume", "Resume the webhook", "Resume webhook"
     kinds = ("host",)
     role = "lead"
+    is_fresh = True
 
     def why_not(self, it: Host) -> str:
         endpoint = Endpoint.of(it.id)
@@ -145,7 +147,12 @@ class AddHost(Act):
         except IntegrityError as error:
             raise Mistyped("name", "There is a host with this name already.") from error
         key = HostKey.issue(host)
-        return Done(f"{host.name} was added, and its key was shown once.", {"host": host.ref, "ending": key[-4:]}, key)
+        details = {"host": host.ref, "ending": key[-4:]}
+        return Done(f"{host.name} was added, and its key was shown once.", details, secret_key(host, key))
+
+
+def secret_key(host: Host, key: str) -> Handout:
+    return Handout(key, f"The secret key of {host.name}: only its own server may know it.")
 
 
 class NewKey(Act):
@@ -159,7 +166,7 @@ class NewKey(Act):
 
     def do(self, it: Host, given: dict[str, Any]) -> Done:
         key = HostKey.issue(it)
-        return Done("A new key was made and shown once.", {"ending": key[-4:]}, key)
+        return Done("A new key was made and shown once.", {"ending": key[-4:]}, secret_key(it, key))
 
 
 class RevokeKey(Act):

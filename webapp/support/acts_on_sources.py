@@ -22,7 +22,7 @@ class StopSource(Act):
     name, title, button = "stop_source", "Stop new sign-ins", "Stop new sign-ins"
     kinds = ("source",)
     role = "lead"
-    is_danger = True
+    is_fresh = is_danger = True
     asks = (
         Asked("hours", "For how many hours", "number", default=lambda: "4", low=1, high=LONGEST_HOURS),
         Asked("message", "What people are told", hint="Plain words; they see it.", high=300, is_needed=False),
@@ -63,6 +63,7 @@ class ReopenSource(Act):
     name, title, button = "reopen_source", "Open it again", "Open again"
     kinds = ("source",)
     role = "lead"
+    is_fresh = True
 
     def why_not(self, it: Source) -> str:
         return "" if it.is_stopped else "It is not stopped."

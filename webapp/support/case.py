@@ -21,6 +21,7 @@ from ..public_ids import public_id
 from ..stamps import stamp
 from . import timeline
 from .acts import ACTS
+from .endings import is_unsure, is_wrong_code
 from .stages import clock_of, stages_of
 from .words import CONNECTION_WORDS, RUN_WORDS, TONES, Case, asks, lasting, standing, who_of
 
@@ -77,7 +78,7 @@ def known_of(connection: Connection, *, role: str, before: str = "") -> dict[str
         "person_href": url_for("support.person", id=connection.person_id),
         "source": connection.source.name,
         "source_href": url_for("support.source", slug=connection.source.slug),
-        "status": CONNECTION_WORDS.get(connection.status, connection.status),
+        "status": status_of(connection, latest),
         "tone": TONES.get(connection.status, ""),
         "since": connection.status_since,
         "code": visits[0].support_code if visits else "",
@@ -130,7 +131,7 @@ def case_of(connection: Connection, run: Run | None, intents: list[Intent]) -> C
         run_since=run.ended_at or (run.moves[-1].noticed_at if run.moves else run.created_at),
         codes=frozenset(run.codes),
         is_taken=run.deck_id is not None,
-        is_unknown=run.result == "unknown" and run.status != "canceled",
+        is_unknown=is_unsure(run),
         is_stopping=run.is_stopping,
         asks=asks(prompt) if prompt else "",
         prompt=prompt.state if prompt else "",
@@ -139,13 +140,24 @@ def case_of(connection: Connection, run: Run | None, intents: list[Intent]) -> C
     )
 
 
+def status_of(connection: Connection, latest: Run | None) -> str:
+    """Deck calls a sign-in invalid, too, when all that was wrong is a code."""
+    if connection.status == "invalid" and is_wrong_code(latest):
+        return "Code not accepted"
+    return CONNECTION_WORDS.get(connection.status, connection.status)
+
+
 def acts(connection: Connection, latest: Run | None, role: str) -> list[Act]:
-    """What could be done now by this *role*; each leads to a page that says what it will do and asks why."""
+    """What could be done now by this *role*; each leads to a page that says what it will do and asks why.
+
+    Running it again comes last when it may have worked already.
+    """
     is_running = latest is not None and not latest.is_over
     found = []
     if latest is not None and is_running and reaches(role, ACTS["cancel"].role):
         found.append(Act("Cancel the run", url_for("support.act", act="cancel", ref=latest.ref)))
-    for act, words in OFFERED if connection.is_live else ():
+    offered = sorted(OFFERED, key=lambda offer: offer[0] == "run_again") if is_unsure(latest) else OFFERED
+    for act, words in offered if connection.is_live else ():
         if reaches(role, ACTS[act].role) and not (is_running and act == "run_again"):
             found.append(Act(words, url_for("support.act", act=act, ref=connection.ref)))
     return found

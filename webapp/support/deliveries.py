@@ -9,7 +9,7 @@ from flask import abort, url_for
 from sqlalchemy import ColumnElement, select
 
 from ..db import db
-from ..host_events import TYPES
+from ..hosts.events import TYPES
 from ..models import Attempt, Delivery, Endpoint, Host, HostEvent
 from ..public_ids import public_id, ref_in
 from .acts import offers

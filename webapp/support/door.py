@@ -1,10 +1,9 @@
-"""Signing in: password, then second factor; proving it again; signing out. A link that begins it all: `welcome.py`."""
+"""Signing in: password, then second factor; signing out. Proving it again: `proving.py`; a first link: `welcome.py`."""
 
 from __future__ import annotations
 
 import hmac
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,14 +12,14 @@ from .. import logs
 from ..current import config, limits
 from ..db import db, now, writing
 from ..deck.reading import clean_text
-from ..forms import LONGEST_SECRET
-from ..limits import STAFF_SIGN_IN_PER_ADDRESS
+from ..limits import STAFF_SIGN_IN_FROM_STRANGERS, STAFF_SIGN_IN_PER_ADDRESS
 from ..models import Staff, StaffSession
 from ..models.connection import masked
 from ..models.person import hash_password, is_outdated, is_password
+from ..passwords import LONGEST
 from ..public_ids import public_id
 from . import factors, tries
-from .gate import ANYBODY, cookie, half_session, needs, record, session, start_cookie
+from .gate import ANYBODY, cookie, half_session, needs, record, start_cookie
 from .pages import bp
 from .sessions import end_this, hold, let_in, start
 
@@ -105,52 +104,21 @@ def sign_out() -> ResponseReturnValue:
     return response
 
 
-# --- once more -------------------------------------------------------------------------------------------------
-
-
-@bp.get("/prove")
-@needs("viewer")
-def prove() -> ResponseReturnValue:
-    """Somebody was about to do what asks for both factors. A form they sent is not sent again: they come back to it."""
-    came_from = urlsplit(request.referrer or "").path
-    return prove_page(safe_path(request.args.get("next", "")) or safe_path(came_from))
-
-
-@bp.post("/prove")
-@needs("viewer")
-def submit_prove() -> ResponseReturnValue:
-    wanted = safe_path(request.form.get("next", ""))
-    count_try()
-    mine = session()
-    kept, anew = checked_password(mine.staff)
-    with writing():
-        staff = hold(mine.staff_id)
-        why = what_is_wrong(staff, kept)
-        if why:
-            tries.refuse(staff, "prove", why)
-        is_proved = not why and bool(spend_code(staff, "prove"))
-        if is_proved:
-            tries.forgive(staff)
-            staff.password_hash = anew
-            mine.proved_at = now()
-            record("prove", public_id("staff", staff.ref))
-    if not is_proved:
-        logs.event("authn_login_fail")
-        return prove_page(wanted, refused=True), 401
-    return redirect(wanted or url_for("support.now"), 303)
-
-
 # --- what both have in common ----------------------------------------------------------------------------------
 
 
 def count_try() -> None:
-    limits().count(STAFF_SIGN_IN_PER_ADDRESS, "staff", request.remote_addr or "")
+    """By address, and all strangers together. Those cannot keep out whoever comes from where staff have come in."""
+    address = request.remote_addr or ""
+    limits().count(STAFF_SIGN_IN_PER_ADDRESS, "staff", address)
+    if not StaffSession.was_let_in_at(address):
+        limits().count(STAFF_SIGN_IN_FROM_STRANGERS, "staff")
 
 
 def checked_password(staff: Staff | None) -> tuple[str, str]:
     """The hash that the form's password fits, or "", and the one to keep from now on. Hashes once, whoever it is."""
     given = request.form.get("password", "")
-    if len(given.encode()) > LONGEST_SECRET:
+    if len(given.encode()) > LONGEST:
         given = ""
     kept = staff.password_hash if staff else None
     if not is_password(kept, given) or kept is None:
@@ -195,7 +163,3 @@ def leads_to(endpoint: str, wanted: str) -> Response:
 
 def sign_in_page(wanted: str, **more: Any) -> str:
     return render_template("support/sign_in.html", next=wanted, has_sso=bool(config().oidc_issuer), **more)
-
-
-def prove_page(wanted: str, **more: Any) -> str:
-    return render_template("support/prove.html", next=wanted, is_sso=session().method == "sso", **more)

@@ -71,7 +71,7 @@ def spend_step(staff: Staff, code: str) -> bool:
     for step in (this - 1, this, this + 1):
         if hmac.compare_digest(app.generate_otp(step).encode(), code.encode()):
             unused = update(Staff).where(Staff.id == staff.id, Staff.last_step < step)
-            return changed_one(unused.values(last_step=step))
+            return changed_one(unused.values(last_step=step), staff)
     return False
 
 

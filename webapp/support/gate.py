@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 from flask import Response, abort, current_app, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import OperationalError
 
 from .. import logs
 from ..current import config
-from ..db import db, now, writing
+from ..db import TRANSIENT, db, now, writing
 from ..errors import new_reference
 from ..limits import API_TRIES_PER_ADDRESS
 from ..models import AuditEntry, Staff, StaffSession, StaffToken
@@ -67,9 +66,9 @@ def me() -> Staff:
 
 
 def only_staff() -> ResponseReturnValue | None:
-    """Before every page: signed in with both factors, a role that may, and fresh where that is asked for."""
+    """Before every page: signed in with both factors, and a role that may. Fresh, where asked for: `proving.py`."""
     view: Any = current_app.view_functions[request.endpoint or ""]
-    role, fresh = view.needs, view.fresh
+    role = view.needs
     if role == ANYBODY:
         return None
     found = half_session()
@@ -80,16 +79,13 @@ def only_staff() -> ResponseReturnValue | None:
     notice(found)
     if not found.staff.may(role):
         return refuse(role)
-    if fresh and not found.is_fresh:
-        back = request.full_path.rstrip("?") if request.method == "GET" else ""
-        return redirect(url_for("support.prove", next=back), 303)
     return None
 
 
 def notice(found: StaffSession) -> None:
     """They are here. A stream that stays open is no sign of anybody."""
     if now() - found.seen_at > NOTICED_EVERY and not request.path.endswith("/live"):
-        with suppress(OperationalError), writing():
+        with suppress(*TRANSIENT), writing():
             db.session.get_one(StaffSession, found.id).seen_at = now()
 
 

@@ -16,7 +16,7 @@ from ..db import db, now, writing
 from ..deck.reading import clean_text
 from ..models import Connection, Issue, Run, Source, Staff
 from ..public_ids import public_id
-from .gate import LONGEST_REASON, me, record
+from .gate import LONGEST_REASON, SHORTEST_REASON, me, record
 from .health import sources_by_use, troubles_by_day
 from .lists import PAGE, Cell, Filter, Listing, choices, chosen, key_in, known, saved_views
 from .pages import page, post
@@ -216,6 +216,8 @@ def page_of(issue: Issue, missing: str = "") -> dict[str, Any]:
         "acts": [(act, ACTS[act], act not in WITHOUT_REASON) for act in possible(issue)],
         "may_act": me().may("agent"),
         "missing": missing,
+        "shortest": SHORTEST_REASON,
+        "longest": LONGEST_REASON,
     }
 
 
@@ -253,8 +255,8 @@ def change_issue(ref: str, act: str) -> ResponseReturnValue:
         abort(404)
     issue = by_ref(ref)
     reason = clean_text(request.form.get("reason"), longest=LONGEST_REASON)
-    if not reason and act not in WITHOUT_REASON:
-        return render_template("support/issue.html", **page_of(issue, missing=act)), 400
+    if len(reason) < SHORTEST_REASON and act not in WITHOUT_REASON:
+        return render_template("support/issue.html", **page_of(issue, missing=act)), 422
     who = me().id
     with writing():
         issue = by_ref(ref)

@@ -15,12 +15,12 @@ from ..deck.reading import clean_text
 from ..models import StaffSession, StaffToken
 from ..models.person import hash_password
 from ..models.staff import AT_MOST, IDLE
+from ..passwords import problem_with
 from ..public_ids import public_id
 from . import factors
 from .gate import half_session, me, record, session, start_cookie
 from .pages import page, post
 from .sessions import end_all, hold, let_in
-from .welcome import problem_with
 
 MOST_BROWSERS = 50
 MOST_TOKENS = 20

@@ -19,8 +19,6 @@ from ..stamps import stamp
 from .gate import me, needs, no, only_staff, only_tokens, session
 from .notices import notice
 
-MAX_BODY = 16_000
-
 bp = Blueprint("support", __name__, url_prefix="/support")
 api = Blueprint("support_api", __name__, url_prefix="/support/api")
 bp.before_request(only_staff)
@@ -40,16 +38,22 @@ NAV = (
     ("audit", "Audit"),
 )
 """The rooms of the dashboard, in the order of the menu: endpoint and word."""
-
-
-@bp.before_request
-def small_bodies_only() -> None:
-    request.max_content_length = MAX_BODY
+ROOM_OF = {
+    "connection": "connections",
+    "run": "runs",
+    "source": "sources",
+    "issue": "issues",
+    "delivery": "deliveries",
+    "host": "hosts",
+}
+"""In which room a page of one thing is."""
 
 
 @bp.context_processor
 def surroundings() -> dict[str, Any]:
-    return {"nav": NAV, "me": me, "session_of_staff": session, "notice_of_act": notice}
+    page = (request.endpoint or "").rpartition(".")[2]
+    room = ROOM_OF.get(page, page)
+    return {"nav": NAV, "room": room, "me": me, "session_of_staff": session, "notice_of_act": notice}
 
 
 @bp.app_template_filter()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import joinedload
 from ..current import limits
 from ..db import db
 from ..deck.reading import one_line
-from ..facts import KINDS
+from ..exits import ERRORS
 from ..limits import SEARCHES_PER_STAFF
 from ..models import (
     Connection,
@@ -33,6 +33,8 @@ from ..models import (
     Staff,
 )
 from ..outcomes import BY_CODE
+from ..pages import RUN_WORDS as PEOPLES_RUN_WORDS
+from ..pages import STATUS_WORDS
 from ..public_ids import public_id
 from ..search import find_sources, plain
 from .gate import me
@@ -45,7 +47,13 @@ SUPPORT_CODE = re.compile(r"([A-Za-z]{2})[\s\u2010-\u2015-]?([0-9]{4})")
 PUBLIC_ID = re.compile(r"(conn|run|visit|cs|dlv|host|staff|issue|evt)_([A-Za-z0-9_-]{16})")
 BARE_REF = re.compile(r"[A-Za-z0-9_-]{16}")
 PERSON_ID = re.compile(r"person_([0-9]{1,9})")
-ERROR_CODES = {*BY_CODE, *KINDS}
+REQUEST_ID = re.compile(r"req_([A-Za-z0-9_-]{1,200})")
+ERROR_CODES = {*BY_CODE, *ERRORS}
+STATES = {
+    "connections": {status: (said, STATUS_WORDS.get(status, said)) for status, said in CONNECTION_WORDS.items()},
+    "runs": {status: (said, PEOPLES_RUN_WORDS.get(status, said)) for status, said in RUN_WORDS.items()},
+}
+"""By list and status: how we say it, and how people read it."""
 
 
 @dataclass(frozen=True)
@@ -70,35 +78,51 @@ def search() -> Any:
     """Counted for each of the staff: it could be used to try codes."""
     query = one_line(request.args.get("q"), longest=LONGEST)
     if not query:
-        return {"q": "", "groups": [], "count": 0}
+        return known("", [])
     limits().count(SEARCHES_PER_STAFF, "search", me().ref)
     hits = list(dict.fromkeys(hit for look in LOOKS for hit in look(query)))
     exact = {hit.href for hit in hits if hit.is_exact}
     if len(exact) == 1 and request.blueprint == bp.name:
         return redirect(exact.pop(), 303)
+    return known(query, hits)
+
+
+def known(query: str, hits: list[Hit]) -> dict[str, Any]:
     kinds = list(dict.fromkeys(hit.kind for hit in hits))
-    groups = [Group(kind, [hit for hit in hits if hit.kind == kind][:MOST]) for kind in kinds]
-    return {"q": query, "groups": groups, "count": len(hits)}
+    request_id = REQUEST_ID.fullmatch(query)
+    return {
+        "q": query,
+        "groups": [Group(kind, [hit for hit in hits if hit.kind == kind][:MOST]) for kind in kinds],
+        "count": len(hits),
+        "request_id": request_id[1] if request_id and not hits else "",
+        "states": {where: [said for said, _ in words.values()] for where, words in STATES.items()},
+    }
 
 
 # --- what it may be --------------------------------------------------------------------------------------------
 
 
 def support_codes(query: str) -> Iterator[Hit]:
-    """A visit's, or an error page's: both are read out in the same way."""
+    """A visit's, or an error page's: both are read out in the same way.
+
+    The latest visit is told on its connection's page, an earlier one on its own.
+    """
     found = SUPPORT_CODE.fullmatch(query)
     if found is None:
         return
     code = f"{found[1].upper()}-{found[2]}"
     visit = db.session.scalar(with_connection(select(ConnectSession).filter_by(support_code=code)))
     if visit is not None:
-        yield Hit("Visits", code, f"{visit.purpose} visit", place_of(visit))
+        is_latest = visit.connection is None or ConnectSession.about(visit.connection)[:1] == [visit]
+        where = place_of(visit) if is_latest else url_for("support.visit", ref=visit.ref)
+        yield Hit("Visits", code, f"{visit.purpose} visit", where)
     yield from error_pages(ErrorReport.support_code == code)
 
 
 def references(query: str) -> Iterator[Hit]:
-    """What an error page without a code shows, and what our log calls a request."""
-    yield from error_pages(ErrorReport.request_id == query)
+    """What an error page without a code shows, and what our log calls a request; programs read it after `req_`."""
+    bare = query.removeprefix("req_")
+    yield from error_pages(ErrorReport.request_id.in_({query, bare, f"req_{bare}"}))
 
 
 def error_pages(which: ColumnElement[bool]) -> Iterator[Hit]:
@@ -160,11 +184,11 @@ def sources(query: str) -> Iterator[Hit]:
 
 
 def states(query: str) -> Iterator[Hit]:
-    """A status word of ours or Deck's, or how we say it."""
+    """A status word of ours or Deck's, how we say it, or how people read it."""
     word = query.lower()
-    for where, words in (("connections", CONNECTION_WORDS), ("runs", RUN_WORDS)):
-        for status, said in words.items():
-            if word in (status, status.replace("_", " "), said.lower()):
+    for where, words in STATES.items():
+        for status, (said, read) in words.items():
+            if word in (status, status.replace("_", " "), said.lower(), read.lower()):
                 href = url_for(f"support.{where}", status=status)
                 yield Hit("Lists", f"{where.capitalize()}: {said.lower()}", status, href)
 

@@ -90,7 +90,7 @@ def deck(ref: str) -> Target | None:
 
 def hosts(ref: str) -> Target | None:
     """The list of hosts."""
-    return Target("hosts", HERE, None, "hosts", "the hosts", "hosts", {}) if ref == HERE else None
+    return Target("hosts", HERE, None, "hosts", "all hosts", "hosts", {}) if ref == HERE else None
 
 
 KINDS: dict[str, Callable[[str], Target | None]] = {

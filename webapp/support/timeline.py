@@ -40,9 +40,12 @@ STEPS = {
     "SUBMIT_CREDENTIALS": "Typed their sign-in",
     "ERROR": "Was told that it did not work",
     "HANDOFF": "Was told that it worked",
+    "BACKGROUND": "Went back to the company's page while it goes on",
+    "ISSUE_FOLLOWED": "Asked to hear when the source works again",
     "EXIT": "Left the flow",
 }
 """Steps of visits. The others are told by what caused them: moves and questions."""
+UNSURE = "Was told that nobody knows whether it worked"
 WRITES = {
     "credential.store": "Handed the sign-in to Deck",
     "credential.change": "Handed the new sign-in to Deck",
@@ -188,11 +191,11 @@ def newest(query: Any, moment: InstrumentedAttribute[datetime], until: datetime 
 def steps(reach: Reach, until: datetime | None) -> Iterator[Entry]:
     query = select(VisitEvent).where(VisitEvent.connect_session_id.in_(reach.visits), VisitEvent.name.in_(STEPS))
     for step in db.session.scalars(newest(query, VisitEvent.at, until)):
-        tone = PROBLEM if step.name == "ERROR" else ""
         more = step.details.get("error_code") or step.details.get("exit_status") or ""
-        yield Entry(
-            f"step-{step.id}", step.at, "person", STEPS[step.name], codes=tuple(filter(None, [more])), tone=tone
-        )
+        words, tone = STEPS[step.name], PROBLEM if step.name == "ERROR" else ""
+        if more == "task_result_unknown":
+            words, tone = UNSURE, WAIT
+        yield Entry(f"step-{step.id}", step.at, "person", words, codes=tuple(filter(None, [more])), tone=tone)
 
 
 def moves(reach: Reach, until: datetime | None) -> Iterator[Entry]:

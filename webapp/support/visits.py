@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from ..db import db, now
-from ..host_events import SILENCE
+from ..hosts.events import SILENCE
 from ..models import ConnectSession, Event, Person, VisitEvent
 
 MOST = 50_000

@@ -11,9 +11,10 @@ from werkzeug.datastructures import MultiDict
 from .. import logs
 from ..db import writing
 from ..deck.reading import clean_text
-from ..forms import LONGEST_SECRET, SHORTEST_PASSWORD, Secret, reveal
+from ..forms import Secret, reveal
 from ..models import Staff
-from ..models.person import hash_password, same_email
+from ..models.person import hash_password
+from ..passwords import problem_with
 from ..public_ids import public_id
 from . import factors
 from .door import count_try
@@ -22,7 +23,6 @@ from .pages import bp
 from .sessions import end_this, hold
 
 LONGEST_NAME = 80
-PRODUCT = "gangway"
 
 
 @dataclass
@@ -41,18 +41,6 @@ class Welcome:
         if problem := problem_with(reveal(got.password), email):
             got.errors["password"] = problem
         return got
-
-
-def problem_with(password: str, email: str) -> str:
-    """Why this is no password for somebody of the staff, or ""."""
-    if len(password) < SHORTEST_PASSWORD:
-        return f"Use at least {SHORTEST_PASSWORD} characters. A few words in a row are good."
-    if len(password.encode()) > LONGEST_SECRET:
-        return f"Use at most {LONGEST_SECRET} characters."
-    guess = same_email(password)
-    if guess == email or PRODUCT in guess:
-        return "This would be among the first tries of anybody. Choose another one."
-    return ""
 
 
 @bp.get("/welcome/<token>")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..db import now
-from ..facts import asking
+from ..exits import kind_of
 from ..models import Person, Prompt
 from ..models.connection import masked
 from ..models.run import OVER
@@ -15,7 +15,7 @@ CONNECTION_WORDS = {
     "new": "Not signed in yet",
     "unverified": "Not proven yet",
     "verified": "Connected",
-    "invalid": "Needs a new sign-in",
+    "invalid": "Sign-in not accepted",
     "deleting": "Disconnecting",
     "deleted": "Disconnected",
 }
@@ -187,6 +187,9 @@ def _patience(since: datetime | None) -> str:
 
 
 def _over(case: Case) -> Standing | None:
+    if case.run in ("completed", "failed") and (case.is_unknown or "task_result_unknown" in case.codes):
+        advice = "It may have worked, so do not run it again: ask them to look at their account there first."
+        return Standing("nobody", WAIT, "Nobody knows whether it worked at {s}", case.run_since, advice)
     if case.run == "completed" and case.status != "invalid":
         words = f"Done: everything is fine, last read {ago(case.last_good)}" if case.last_good else "Done"
         return Standing("nobody", GOOD, words, None, "Nothing to do.")
@@ -194,9 +197,6 @@ def _over(case: Case) -> Standing | None:
         return Standing("person", "", "It was stopped", case.run_since, f"They can start again.{_kept(case)}")
     if case.run != "failed":
         return None
-    if case.is_unknown or "task_result_unknown" in case.codes:
-        advice = "It may have worked, so do not run it again: ask them to look at their account there first."
-        return Standing("source", WAIT, "Nobody knows whether it worked at {s}", case.run_since, advice)
     if "auth_invalid" in case.codes:
         return _refused(case)
     if not case.is_taken:
@@ -206,7 +206,7 @@ def _over(case: Case) -> Standing | None:
         (ENDED[code] for code in sorted(case.codes) if code in ENDED),
         (f"It failed with {', '.join(sorted(case.codes)) or 'no reason given'}", SITE_ERROR[1]),
     )
-    turn = "person" if (words, advice) == RAN_OUT else "source"
+    turn = "person" if (words, advice) == RAN_OUT else "nobody"
     return Standing(turn, PROBLEM, words, case.run_since, f"{advice}{_kept(case)}")
 
 
@@ -217,7 +217,10 @@ def _refused(case: Case) -> Standing:
         advice = "One more wrong try could lock their account there. Ask them to sign in at the site itself meanwhile."
         return Standing("nobody", PROBLEM, words, case.run_since, advice)
     if case.asks:
-        advice = "Send them a reconnect link: they will get a new code. Only the newest code works."
+        advice = (
+            "Their password may be fine. Run it again while they are on the phone: they get a new code, and only the "
+            "newest one works."
+        )
         return Standing("person", PROBLEM, "{s} did not accept the code and ended the sign-in", case.run_since, advice)
     advice = "Ask them to try the same sign-in at the site itself, then to type it again on our page."
     if case.rejections > 1:
@@ -257,7 +260,7 @@ def who_of(person: Person) -> tuple[str, str]:
 
 def asks(prompt: Prompt) -> str:
     """What a question wants, as a key of `ASKED`."""
-    return "accounts" if prompt.type == "account_selection" else asking(prompt)
+    return "accounts" if prompt.type == "account_selection" else kind_of(prompt)
 
 
 def times(count: int) -> str:
@@ -284,5 +287,5 @@ def lasting(seconds: float | None) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3_600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
+    return f"{whole // 3_600} h {whole % 3_600 // 60} min".removesuffix(" 0 min")
