@@ -7,7 +7,7 @@ from flask import abort
 from .current import limits
 from .db import db, now, writing
 from .guard import caution
-from .host_events import note
+from .hosts.events import note
 from .intents import start_run
 from .limits import RUNS_PER_PERSON
 from .models import Connection, ConnectSession, Task

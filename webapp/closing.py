@@ -61,8 +61,9 @@ def close_accounts(chore: Chore) -> str:
             failures += 1
             log.warning("an account cannot be closed yet: %s request=%s", error, error.request_id)
         after = person_id
-    with writing():
-        chore.state = {"after": after}
+    if chore.state.get("after", 0) != after:
+        with writing():
+            chore.state = {"after": after}
     return "Accounts wait to be deleted until Deck can be asked about their sign-ins." if failures else ""
 
 

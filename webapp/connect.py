@@ -9,30 +9,27 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from . import logs
-from .account import person_id, signed_in_only
 from .browsers import device
 from .bus import visit_topic
 from .current import bus, limits
 from .db import db, writing
 from .deck import DeckError, DeckRefused
+from .door import person_id, signed_in_only
 from .forms import Answers, SourceSignIn, TaskInput
 from .guard import caution
-from .host_events import note
+from .hosts.events import note
+from .hosts.followers import follow
 from .intents import AlreadyAnswered, MustTypeAgain, answer, disconnect, hand_over_sign_in, start_run, stop_run
 from .limits import RUNS_PER_PERSON, SECRETS_PER_PERSON, VISITS_PER_PERSON
-from .models import ConnectSession, Run, Source, Task
+from .models import ConnectSession, Intent, Run, Source, Task
 from .view import View, found, is_asking, view_of
 
-MAX_BODY = 16_000
-STEPS = {"agree", "leave", "source", "other", "sign-in", "input", "answer", "stop", "again", "phone"}
+NOT_PASSED_ON = "We could not pass that on. Please type it once more."
+PERHAPS_PASSED_ON = "We do not know yet whether your answer arrived. This page goes on by itself."
+STEPS = {"agree", "leave", "source", "other", "sign-in", "input", "answer", "stop", "again", "phone", "follow"}
 
 bp = Blueprint("connect", __name__, url_prefix="/connect")
 bp.before_request(signed_in_only)
-
-
-@bp.before_request
-def small_bodies_only() -> None:
-    request.max_content_length = MAX_BODY
 
 
 # --- coming and going ------------------------------------------------------------------------------------------
@@ -86,9 +83,11 @@ def leave(ref: str) -> ResponseReturnValue:
 def pick_source(ref: str) -> ResponseReturnValue:
     session = session_or_404(ref)
     source = Source.by_slug(request.form.get("source", ""))
-    if source is None or not may_pick(session) or source.slug not in (session.sources or [source.slug]):
+    if source is None or source.slug not in (session.sources or [source.slug]):
         abort(404)
     with writing(session.person_id):
+        if not may_pick(session):
+            abort(409)
         session.pick(source)
     return to(session)
 
@@ -101,13 +100,38 @@ def other_source(ref: str) -> ResponseReturnValue:
         abort(409)
     forget_unproven(session)
     with writing(session.person_id):
-        session.pick(None)
+        if not may_pick(session):
+            abort(409)
+        session.pick(only_one(session))
+    return to(session)
+
+
+@bp.post("/<ref>/follow")
+def follow_source(ref: str) -> ResponseReturnValue:
+    """Their host shall tell them when the source works again."""
+    session = session_or_404(ref)
+    if view_of(session).following == "offered":
+        follow(session)
     return to(session)
 
 
 def may_pick(session: ConnectSession) -> bool:
+    """Not while something is on its way to the source that was picked before.
+
+    When a run has worked, a host's visit is over, unless it may connect several.
+    """
     run = Run.latest_of(session)
-    return session.purpose == "connect" and (run is None or run.is_over)
+    if session.purpose != "connect" or Intent.is_signing_in(session.connection):
+        return False
+    if run is None or not run.is_over:
+        return run is None
+    is_done = run.status == "completed" and session.person.host_id is not None
+    return not is_done or view_of(session).goes_on
+
+
+def only_one(session: ConnectSession) -> Source | None:
+    """The source, when there is no other to pick."""
+    return Source.by_slug(session.sources[0]) if session.sources and len(session.sources) == 1 else None
 
 
 def forget_unproven(session: ConnectSession) -> None:
@@ -136,16 +160,18 @@ def submit_sign_in(ref: str) -> ResponseReturnValue:
     limits().count(SECRETS_PER_PERSON, "sign-in", str(session.person_id))
     nonce = form_nonce()
     try:
-        hand_over_sign_in(
+        is_taken = hand_over_sign_in(
             session, username=form.username, password=form.password, source_fields=form.extra, form=f"{nonce}.s"
         )
     except DeckRefused as error:
+        if not error.is_about_what_was_sent:
+            raise
         form.errors.update(refused_fields(error))
         return view.page(422)
     except MustTypeAgain:
         view.notice = "We could not reach our provider. Nothing was lost but what you typed: please type it once more."
         return view.page(502)
-    if session.signed_in_at is not None and not session.task.asks_for_input:
+    if is_taken and not session.task.asks_for_input:
         start_run(session, input=None, form=f"{nonce}.r")
     return to(session)
 
@@ -195,9 +221,11 @@ def submit_answer(ref: str) -> ResponseReturnValue:
     except AlreadyAnswered:
         logs.event("sequence_fail")
         return changed_meanwhile(session)
-    except (DeckError, MustTypeAgain):
+    except (DeckError, MustTypeAgain) as error:
+        if isinstance(error, DeckRefused) and not error.is_about_what_was_sent:
+            raise
         view = view_of(session)
-        view.notice = "We could not pass that on. Please type it once more."
+        view.notice = NOT_PASSED_ON if view.name == "interaction" else PERHAPS_PASSED_ON
         return view.page(502)
     return to(session)
 
@@ -223,7 +251,7 @@ def again(ref: str) -> ResponseReturnValue:
     view = view_of(session)
     if view.name != "outcome" or view.run is None or view.run.status == "completed":
         return to(session)
-    if view.run.result == "unknown" and view.run.status != "canceled":
+    if view.run.is_unsure:
         return to(session)
     if view.run.source.is_stopped:
         return View("down", session, view.run).page(409)

@@ -12,10 +12,11 @@ from .bus import Bus
 from .config import Config
 from .deck import DeckClient, Signatures
 from .limits import Limits
+from .streams import Streams
 from .vault import Vault
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Parts:
     """Everything `create_app` puts together once."""
 
@@ -26,6 +27,7 @@ class Parts:
     vault: Vault
     limits: Limits
     budget: Budget
+    streams: Streams
 
 
 def parts() -> Parts:
@@ -50,3 +52,7 @@ def vault() -> Vault:
 
 def limits() -> Limits:
     return parts().limits
+
+
+def streams() -> Streams:
+    return parts().streams

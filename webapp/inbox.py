@@ -6,12 +6,11 @@ import logging
 from collections.abc import Sequence
 
 from sqlalchemy import or_, select
-from sqlalchemy.exc import OperationalError
 
 from . import logs, metrics
 from .bus import WORK, visit_topic
 from .current import bus
-from .db import db, now, writing
+from .db import TRANSIENT, db, now, writing
 from .deck import DeckError
 from .deck import Event as Told
 from .deck.reading import Unreadable, parse_object
@@ -24,13 +23,13 @@ log = logging.getLogger("gangway.inbox")
 
 def read_inbox() -> int:
     """Act on the events that wait; how many there were. One that cannot be acted on is parked, the others are not."""
-    ids = [event.id for event in Event.waiting(BATCH)]
+    ids = Event.waiting(BATCH)
     if not ids:
         return 0
     try:
         with logs.job("inbox", count=len(ids)):
             act_on(ids)
-    except OperationalError:
+    except TRANSIENT:
         raise
     except Exception:
         log.exception("a batch of events could not be acted on: one by one then")
@@ -41,7 +40,10 @@ def read_inbox() -> int:
 
 
 def act_on(ids: Sequence[int]) -> None:
-    """Whatever these events are about is looked at next. It is rows by then, so a crash loses nothing."""
+    """Mark the runs and sign-ins these events are about as due, in the transaction that marks the events handled.
+
+    A crash before it repeats the batch; a crash after it has lost nothing.
+    """
     subjects = set(db.session.scalars(select(Event.subject).where(Event.id.in_(ids), Event.subject != "")))
     with writing(*owners_of(subjects)):
         runs = {run.deck_id: run for run in Run.known_as(subjects)}
@@ -58,7 +60,7 @@ def act_on(ids: Sequence[int]) -> None:
 def act_on_or_park(id: int) -> None:
     try:
         act_on([id])
-    except OperationalError:
+    except TRANSIENT:
         raise
     except Exception:
         log.exception("event %s is parked", id)

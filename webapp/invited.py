@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, url_for
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
-from flask_login import login_user
+from flask_login import current_user, login_user
 
-from .account import MAX_BODY, end_session, signed_in_only
 from .browsers import device
 from .connect import session_or_404
 from .db import db, writing
-from .hosts import status_of
+from .door import end_session, signed_in_only
+from .exits import status_of
+from .hosts.events import note
 from .models import BrowserSession, Invitation, Run
 from .public_ids import public_id
 
 bp = Blueprint("invited", __name__)
 
 
-@bp.before_request
-def small_bodies_only() -> None:
-    request.max_content_length = MAX_BODY
-
-
 @bp.get("/go/<token>")
 def arrive(token: str) -> ResponseReturnValue:
-    """Looking does not use the link up: mail programs look at links before people do."""
+    """Looking does not use the link up: mail programs look at links before people do.
+
+    Who has opened it in this browser goes on where they were.
+    """
+    invitation = Invitation.by_token(token)
+    if invitation and current_user.is_authenticated and current_user.visit_id == invitation.connect_session_id:
+        return redirect(url_for("connect.show", ref=invitation.connect_session.ref), 303)
     return render_template("invited/arrive.html", invitation=usable(token), token=token)
 
 
@@ -62,7 +64,10 @@ def back(ref: str) -> ResponseReturnValue:
     if invitation is None:
         abort(404)
     run = Run.latest_of(session) if session.connection_id else None
-    status, is_phone = status_of(invitation, run), "phone" in cookie
+    status, is_phone = status_of(invitation, run), cookie.get("phone") == ref
+    if status == "in_progress" and "background" in invitation.features:
+        with writing(session.person_id):
+            note(session, "BACKGROUND", run=run)
     if status != "in_progress" and not (is_phone and status == "connected"):
         with writing(session.person_id):
             if session.ended_at is None:

@@ -43,6 +43,22 @@ def delete_command(email: str, yes: bool) -> None:
         click.echo(f"It is being deleted since {since}; connections Deck has not confirmed yet: {kept}.")
 
 
+@person.command("password-link")
+@click.argument("email")
+def password_link_command(email: str) -> None:
+    """Make a link with which somebody who forgot their password chooses a new one. It works once, for a day.
+
+    Whoever has it gets into the account: be sure who asks, and give it to nobody else.
+    """
+    from .forgotten import link_for
+    from .models import Person
+
+    found = Person.by_email(email)
+    if found is None or found.closing_at is not None:
+        raise click.ClickException("there is no account with this address, or it is being deleted")
+    click.echo(link_for(found))
+
+
 @keys.command("rotate")
 @click.option("--dry-run", is_flag=True, help="Change nothing, only count by key.")
 def rotate_command(dry_run: bool) -> None:

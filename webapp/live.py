@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 from collections.abc import Iterator
+from datetime import datetime
 
 from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from . import metrics
-from .account import person_id, signed_in_only
 from .bus import VISIT, WORK, Bell, person_topic, visit_topic
-from .current import bus
-from .db import db, writing
+from .current import bus, streams
+from .db import TRANSIENT, db, now, writing
+from .door import address, person_id, signed_in_only
 from .models import BrowserSession, ConnectSession, Run
+from .streams import GIVEN_WAY, OVER, brief, farewell
 from .view import view_of
 
 WATCH_EVERY = 4.0
 """Seconds between two looks at what people are watching."""
 
 HEARTBEAT = 15.0
-"""Seconds between signs of life. A heartbeat never sends a fragment: it would wipe a half-typed code."""
+"""Seconds between signs of life. One sends a fragment only where nobody can type: it would wipe a half-typed code."""
 
 LINE_ENDS = re.compile("\r\n|\r|\n")
 
@@ -44,39 +44,53 @@ def watch(ref: str) -> ResponseReturnValue:
     if ConnectSession.by_ref(ref, person_id()) is None:
         abort(404)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    frames = metrics.counted(fragments(app, ref, person_id(), current_user.id, request.args.get("after", type=int)))
+    after = request.args.get("after", type=int)
+    frames = metrics.counted(fragments(app, ref, person_id(), current_user.id, address(), after))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(frames, mimetype="text/event-stream", headers=headers, direct_passthrough=True)
 
 
-def fragments(app: Flask, ref: str, owner: int, browser_session_id: int, after: int | None = None) -> Iterator[bytes]:
+def fragments(
+    app: Flask, ref: str, owner: int, browser_session_id: int, address: str, after: int | None = None
+) -> Iterator[bytes]:
     """The view now, and again whenever it has changed, until the session needs no watching or its owner leaves.
 
     *after* is a version: only newer ones are sent, and also those that would not change by themselves.
 
-    `over` tells the page not to come back. A process that ends just stops: the page opens the stream again.
+    `over` tells the page not to come back; see `webapp.streams` for the other ends.
     Thousands of these wait at a time, so none of them holds a request, a context or a connection while it waits.
     """
     with app.app_context():
-        the_bus = bus()
-    seen = after
-    with the_bus.listen(visit_topic(ref), person_topic(owner)) as bell:
+        the_bus, the_streams = bus(), streams()
+    seen, changes_at = after, None
+    with (
+        the_bus.listen(visit_topic(ref), person_topic(owner)) as bell,
+        the_streams.open(f"browser/{browser_session_id}", address, bell) as stream,
+    ):
         while True:
             with app.app_context():
                 version = version_for(ref, owner, browser_session_id)
             if version is None:
                 break
-            html, is_live = draw(app, ref, owner, follows=after is not None) if version != seen else ("", True)
+            html, is_live = "", True
+            if version != seen or (changes_at is not None and now() >= changes_at):
+                html, is_live, changes_at = draw(app, ref, owner, follows=after is not None)
             seen = version
             yield sse(html).encode() if html else b": still here\n\n"
             metrics.sse_sent(bell.rang_at if html else 0.0)
             if not is_live:
                 break
+            if stream.is_brief:
+                yield brief()
+                return
             bell.wait(min(HEARTBEAT, the_bus.patience))
             if the_bus.closing:
                 yield farewell()
                 return
-    yield sse("", event="over").encode()
+            if stream.gives_way:
+                yield GIVEN_WAY
+                return
+    yield OVER
 
 
 def keep_watch(app: Flask) -> None:
@@ -91,8 +105,11 @@ def keep_watch(app: Flask) -> None:
         pause.wait(WATCH_EVERY)
         refs = the_bus.topics(VISIT)
         for some in (refs[i : i + 500] for i in range(0, len(refs), 500)):
-            with app.app_context():
-                look_sooner(some)
+            try:
+                with app.app_context():
+                    look_sooner(some)
+            except Exception:  # or nobody would be looked after from then on
+                log.exception("what people watch could not be looked at")
 
 
 def look_sooner(refs: list[str]) -> None:
@@ -101,7 +118,7 @@ def look_sooner(refs: list[str]) -> None:
             with writing():
                 Run.look_sooner(refs)
             bus().ring(WORK)
-    except OperationalError:
+    except TRANSIENT:
         log.warning("the database is busy: what people watch is looked at a little later")
         db.session.rollback()
 
@@ -121,18 +138,13 @@ def version_for(ref: str, owner: int, browser_session_id: int) -> int | None:
     return found[0] if found and found[1].is_open else None
 
 
-def draw(app: Flask, ref: str, owner: int, *, follows: bool) -> tuple[str, bool]:
-    """The session's fragment, and whether it may change by itself; with *follows*, or by somebody elsewhere."""
+def draw(app: Flask, ref: str, owner: int, *, follows: bool) -> tuple[str, bool, datetime | None]:
+    """The session's fragment, whether it may change by itself or with *follows* by somebody elsewhere, and when."""
     with app.test_request_context(base_url=app.extensions["gangway"].config.public_url):
         session = ConnectSession.by_ref(ref, owner)
         assert session is not None
         view = view_of(session)
-        return view.render(), view.is_live or (follows and not view.is_last)
-
-
-def farewell() -> bytes:
-    """We are going: come back in one to five seconds, and not all at once."""
-    return f"retry: {1_000 + secrets.randbelow(4_000)}\n\n".encode()
+        return view.render(), view.is_live or (follows and not view.is_last), view.changes_at
 
 
 def sse(data: str, *, event: str = "") -> str:

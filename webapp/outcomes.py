@@ -42,7 +42,7 @@ CONNECTED = Outcome(
     DONE,
     ("other", "Connect another"),
 )
-REFRESHED = Outcome("good", "{s} is up to date", "What came back is on the connection's page.", DONE)
+REFRESHED = Outcome("good", "{s} is up to date", "What came back is on the connection’s page.", DONE)
 
 CHECKING = Outcome(
     "wait",
@@ -61,15 +61,22 @@ SITE_TROUBLE = Outcome(
 BLOCKED = Outcome(
     "problem",
     "{s} is not letting us sign in right now",
-    "This is on {s}'s side, not yours. Trying again now will not help. Your account at {s} is not affected.",
+    "This is on {s}’s side, not yours. Trying again now will not help. Your account at {s} is not affected.",
     OTHER,
     LATER,
 )
 CODE_RAN_OUT = Outcome(
     "problem",
     "The code ran out of time",
-    "{s} only waits a few minutes. We can sign in again and get a new code; you will not retype your sign-in.",
+    "{s} did not wait any longer. We can sign in again and get a new code; you will not retype your sign-in.",
     ("again", "Get a new code"),
+    LATER,
+)
+ANSWER_CAME_LATE = Outcome(
+    "problem",
+    "The question ran out of time",
+    "{s} did not wait any longer. We can sign in again and it asks once more; you will not retype your sign-in.",
+    AGAIN,
     LATER,
 )
 TOOK_TOO_LONG = Outcome("problem", "This took too long", "{s} stopped answering. Nothing was changed.", AGAIN, LATER)
@@ -77,8 +84,8 @@ NOT_WORKING = Outcome(
     "problem",
     "{s} is not working right now",
     "Their site is down or under maintenance. Your sign-in is not the problem. Try again in a few minutes.",
+    AGAIN,
     OTHER,
-    LATER,
 )
 OURS = Outcome(
     "problem",
@@ -92,7 +99,7 @@ BY_CODE = {
     "blocked": BLOCKED,
     "source_not_available": NOT_WORKING,
     "source_blocked": Outcome(
-        "problem", "We cannot connect to {s}", "{c}'s provider does not allow this source.", OTHER, LATER
+        "problem", "We cannot connect to {s}", "{c}’s provider does not allow this source.", OTHER, LATER
     ),
     "source_error": SITE_TROUBLE,
     "task_failed": SITE_TROUBLE,
@@ -102,6 +109,13 @@ BY_CODE = {
     "task_result_unknown": CHECKING,
 }
 
+REFUSED_AN_ANSWER = Outcome(
+    "problem",
+    "That answer did not work",
+    "{s} did not accept the answer, and ended the sign-in. We can sign in again, and {s} will ask once more.",
+    AGAIN,
+    LATER,
+)
 REJECTED_AFTER_CODE = Outcome(
     "problem",
     "That code did not work",
@@ -117,14 +131,17 @@ def outcome_of(run: Run, client: str, way_out: str) -> Outcome:
 
 
 def words_for(run: Run) -> Outcome:
-    if run.result == "unknown" and run.status != "canceled":
+    if run.is_unsure:
         return CHECKING
     if run.status == "completed":
         return REFRESHED if run.connect_session.purpose == "refresh" else CONNECTED
     if run.status == "canceled":
         return STOPPED
+    was_question = bool(run.prompts) and run.prompts[-1].type != "mfa"
     if "auth_invalid" in run.codes and run.prompts:
-        return REJECTED_AFTER_CODE
+        return REFUSED_AN_ANSWER if was_question else REJECTED_AFTER_CODE
+    if was_question and run.codes & {"interaction_timeout", "mfa_timeout"}:
+        return ANSWER_CAME_LATE
     if not run.deck_id:
         return OURS
     return next((BY_CODE[code] for code in sorted(run.codes) if code in BY_CODE), SITE_TROUBLE)

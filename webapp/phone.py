@@ -10,19 +10,19 @@ from datetime import timedelta
 from typing import Any
 
 import segno
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, url_for
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from flask_login import login_user
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
-from .account import MAX_BODY, end_session, person_id, signed_in_only
 from .bus import visit_topic
 from .connect import session_or_404
 from .current import bus, config, limits
 from .db import changed_one, db, now, writing
-from .host_events import note
+from .door import end_session, person_id, signed_in_only
+from .hosts.events import note
 from .limits import VISITS_PER_PERSON
 from .models import BrowserSession, ConnectSession
 from .models.browser_session import hashed
@@ -33,11 +33,6 @@ MARK = "ph_"
 """What every such link begins with: no other token of a browser session is one."""
 
 bp = Blueprint("phone", __name__)
-
-
-@bp.before_request
-def small_bodies_only() -> None:
-    request.max_content_length = MAX_BODY
 
 
 @bp.post("/connect/<ref>/phone")
@@ -82,7 +77,7 @@ def enter(link: str) -> ResponseReturnValue:
     key = secrets.token_urlsafe(32)
     with writing(session.person_id):
         free = update(BrowserSession).filter_by(id=waiting.id, token_hash=hashed(link))
-        if not changed_one(free.values(token_hash=hashed(key), seen_at=now())):
+        if not changed_one(free.values(token_hash=hashed(key), seen_at=now()), waiting):
             abort(410)
         session.device = "phone"
         session.touch()
@@ -91,7 +86,7 @@ def enter(link: str) -> ResponseReturnValue:
     end_session()
     waiting.token = key
     login_user(waiting)
-    cookie["phone"] = True
+    cookie["phone"] = session.ref
     return redirect(url_for("connect.show", ref=session.ref), 303)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -11,15 +12,19 @@ from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from .current import config, deck
+from .db import db
 from .deck import DeckError
 from .deck.reading import clean_text
 from .facts import facts_of
 from .forms import SourceSignIn, TaskInput
 from .guard import Caution, caution
-from .models import ConnectSession, Intent, Invitation, Run, Source
+from .hosts.wishes import style_sheet
+from .models import Connection, ConnectSession, Follow, Intent, Invitation, Run, Source
+from .models.source import SITE_TROUBLE
 from .outcomes import Outcome, outcome_of
+from .progress import Progress, progress_of
 from .search import find_sources
-from .wishes import style_sheet
+from .ways import Way, ways_on
 
 TITLES = {
     "consent": "Connect {s}",
@@ -37,7 +42,10 @@ TITLES = {
     "phone": "Continue on your phone",
 }
 
-MOVABLE = {"pick", "sign_in", "input", "progress", "interaction"}
+WAY_OUT = "under My connections"
+"""Where people of our own disconnect."""
+
+MOVABLE = {"consent", "pick", "sign_in", "input", "progress", "interaction"}
 """Screens on which somebody may want to take the phone."""
 LAST = {"outcome", "expired", "left"}
 
@@ -79,6 +87,8 @@ class View:
         """For the browser's tab."""
         if self.name == "outcome":
             return self.outcome.title
+        if self.name == "left" and self.connected:
+            return "You are done"
         source = self.session.source
         is_stopped = self.name == "down" and source is not None and source.is_stopped
         return TITLES["stopped" if is_stopped else self.name].format(s=source.name if source else "an account")
@@ -101,6 +111,34 @@ class View:
         return dict(self.wishes.get("words", {}))
 
     @property
+    def features(self) -> list[str]:
+        """What the host wished this visit could do."""
+        return list(self.wishes.get("features", []))
+
+    @property
+    def goes_meanwhile(self) -> bool:
+        """Whether they are shown the way back to what they were doing while it goes on."""
+        return "background" in self.features
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another account may be connected after this one."""
+        return "multi_source" in self.features
+
+    @cached_property
+    def following(self) -> str:
+        """`offered` or `done`: whether they may wait, or wait, for news of a source that does not work; "" for none."""
+        fails_there = self.name == "outcome" and self.run is not None and self.run.codes & SITE_TROUBLE
+        if "notify_when_back" not in self.features or not (self.name == "down" or fails_there):
+            return ""
+        return "done" if Follow.of_visit(self.session) else "offered"
+
+    @cached_property
+    def connected(self) -> list[Connection]:
+        """What this visit has brought so far."""
+        return Run.connected_in(self.session) if self.goes_on else []
+
+    @property
     def look(self) -> str:
         """The name of the wished style sheet; "" for our own look."""
         accent, radius = self.wishes.get("accent", ""), self.wishes.get("radius", "")
@@ -117,16 +155,41 @@ class View:
         return outcome_of(self.run, self.asker, self.way_out)
 
     @property
-    def way_out(self) -> str:
-        """Where people disconnect. Those a host sent have no page with us."""
-        return f"by asking {self.asker}" if self.session.person.host_id else "under My connections"
+    def ways(self) -> list[Way]:
+        """What can be done next."""
+        return list(ways_on(self))
 
     @property
+    def progress(self) -> Progress:
+        return progress_of(self.session, self.run, self.asker)
+
+    @property
+    def changes_at(self) -> datetime | None:
+        """When it will look different although nothing happens. Never while somebody may be typing."""
+        return self.progress.changes_at if self.name == "progress" else None
+
+    @property
+    def way_out(self) -> str:
+        """Where people disconnect. Those a host sent have no page with us."""
+        return f"by asking {self.asker}" if self.session.person.host_id else WAY_OUT
+
+    @cached_property
     def facts(self) -> dict[str, Any] | None:
         """What the page of the host that sent this person may learn of the screen; None for people of our own."""
         if self.session.person.host_id is None:
             return None
         return facts_of(view_of(self.session) if self.name == "phone" else self)
+
+    @cached_property
+    def is_unsure(self) -> bool:
+        """Whether the latest run of the connection that is repaired here may have worked after all."""
+        connection = self.session.connection if self.session.purpose == "reconnect" else None
+        return connection is not None and any(run.is_unsure for run in Run.history(connection, 1))
+
+    @cached_property
+    def sign_in(self) -> SourceSignIn:
+        """The sign-in form: as it was typed, or with the username that Deck remembers and we do not keep."""
+        return self.filled or SourceSignIn(username=remembered_username(self.session))
 
     def render(self) -> str:
         """The fragment: first paint and every push."""
@@ -152,6 +215,8 @@ def view_of(session: ConnectSession) -> View:
         return View("left", session)
     if Intent.is_signing_in(session.connection):
         return View("handing_over", session)
+    if session.purpose != "connect" and session.connection is not None and session.connection.is_over:
+        return View("left", session)
     if run is not None and not run.is_over:
         return View("interaction" if is_asking(run) else "progress", session, run)
     if run is not None and not has_typed_since(session, run):
@@ -180,7 +245,7 @@ def has_typed_since(session: ConnectSession, run: Run) -> bool:
 
 
 def sign_in_view(session: ConnectSession, run: Run | None = None) -> View:
-    """The sign-in form, or why there is none now. Its username is what Deck remembers, never what we kept."""
+    """The sign-in form, or why there is none now."""
     assert session.source is not None
     if session.source.is_stopped:
         return View("down", session, run)
@@ -189,23 +254,24 @@ def sign_in_view(session: ConnectSession, run: Run | None = None) -> View:
         return View("paused", session, run, careful)
     if session.source.health == "down" and run is None:
         return View("down", session)
-    return View("sign_in", session, run, careful, filled=SourceSignIn(username=remembered_username(session)))
+    return View("sign_in", session, run, careful)
 
 
 def input_view(session: ConnectSession) -> View:
     """What the task wants to know; a wished language is filled in where it asks for one."""
     view = View("input", session)
-    asked = (session.task.input_schema or {}).get("properties", {})
-    if "language" in asked and "language" in view.wishes:
-        view.filled = TaskInput(values={"language": view.wishes["language"]})
+    wished = {"language": view.wishes["language"]} if "language" in view.wishes else {}
+    view.filled = TaskInput.blank(session.task.input_schema or {}, **wished)
     return view
 
 
 def remembered_username(session: ConnectSession) -> str:
     if session.connection is None or session.connection.deck_id is None:
         return ""
+    deck_id = session.connection.deck_id
+    db.session.rollback()  # hold no connection while Deck thinks
     try:
-        return deck().get_credential(session.connection.deck_id).username
+        return deck().get_credential(deck_id).username
     except DeckError:
         return ""
 

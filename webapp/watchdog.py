@@ -11,11 +11,11 @@ from typing import Any
 from . import metrics
 from .bus import INBOX
 from .current import bus, deck
-from .db import now, writing
+from .db import db, now, writing
 from .deck import DeckError
 from .deck import Event as Told
 from .models import Chore, Event
-from .sync import sync_destination
+from .sync import WANTED_EVENTS, sync_destination
 
 OVERLAP = timedelta(minutes=10)
 """Asked for twice, because Deck may list an event later than it dates it."""
@@ -25,6 +25,9 @@ KEPT = timedelta(days=30)
 
 TICK = timedelta(milliseconds=1)
 """How finely Deck tells time."""
+
+ON_ITS_WAY = timedelta(minutes=1)
+"""What is younger is taken too, but its webhook may still come: nobody can say yet that it was missed."""
 
 MOST = 5_000
 """Events in one pass: 50 calls, so that other chores get their turn. The next pass goes on at once."""
@@ -36,8 +39,8 @@ def look_after_destination(chore: Chore) -> str:
     """Is our webhook there and active? If not it is made so, and what was missed is fetched."""
     done: list[str] = []
     sync_destination(done.append, even_if_fine=False)
-    with writing():
-        if done:
+    if done:
+        with writing():
             Chore.soon("events")
     return "; ".join(done)
 
@@ -51,7 +54,7 @@ def catch_up(chore: Chore) -> str:
     is_first = not chore.state
     since, until = _moment(chore.state.get("since")), chore.state.get("until")
     newest = _moment(chore.state["newest"]) if until else since
-    oldest, seen, missed = None, 0, 0
+    oldest, seen, found, missed = None, 0, 0, 0
     before = datetime.fromisoformat(until) if until else None
     listed = islice(deck().events(created_after=since - OVERLAP, created_before=before), MOST)
     while page := list(islice(listed, 100)):
@@ -59,8 +62,14 @@ def catch_up(chore: Chore) -> str:
         newest = max([newest, *(event.created_at for event, _ in told)])
         oldest = min([event.created_at for event, _ in told], default=oldest)
         seen += len(page)
-        with writing():
-            missed += sum(_take(event, body) for event, body in reversed(told))  # the oldest is acted on first
+        wanted = [both for both in told if both[0].type in WANTED_EVENTS]  # the list has every type
+        here = Event.known_as([event.id for event, _ in wanted])
+        db.session.rollback()  # hold no transaction while Deck thinks
+        if fresh := [both for both in wanted if both[0].id not in here]:
+            with writing():
+                new = [event for event, body in reversed(fresh) if _take(event, body)]  # the oldest is acted on first
+            found += len(new)
+            missed += sum(now() - event.created_at > ON_ITS_WAY for event in new)
     with writing():
         if seen == MOST and oldest is not None:
             below = oldest + TICK if oldest + TICK != before else oldest  # some of the same moment may be left
@@ -69,7 +78,7 @@ def catch_up(chore: Chore) -> str:
         else:
             chore.state = {"since": newest.isoformat()}
     metrics.events_missed.inc(missed)
-    if missed:
+    if found:
         bus().ring(INBOX)
     if missed and not is_first:  # what happened before there was a webhook is not missed
         log.warning("webhook events that never came: %s", missed)

@@ -20,8 +20,9 @@ from .closing import CLOSING, close_accounts
 from .current import bus
 from .db import db, now, writing
 from .deck import DeckBusy, DeckError
-from .deliveries import CALLERS, Courier
-from .host_events import find_abandoned
+from .hosts.deliveries import CALLERS, Courier
+from .hosts.events import find_abandoned
+from .hosts.followers import FOLLOWERS, tell_followers
 from .inbox import read_inbox
 from .intents import carry_out
 from .models import Chore, Connection, Intent, Run
@@ -30,8 +31,9 @@ from .retention import PURGE, purge
 from .support.figures import FIGURES, count_runs
 from .watchdog import catch_up, look_after_destination
 
-BATCH = 20
 AT_ONCE = 4
+BATCH = 2 * AT_ONCE
+"""What is claimed at a time: whatever begins last still begins within its lease when Deck is slow."""
 LONGEST_NAP = 1.0
 TRY_AGAIN = 10.0
 """Seconds until something that Deck could not tell is asked again."""
@@ -49,6 +51,7 @@ CHORES: dict[str, tuple[Callable[[Chore], str], timedelta]] = {
     PURGE: (purge, timedelta(hours=1)),
     "abandoned": (find_abandoned, timedelta(minutes=1)),
     FIGURES: (count_runs, timedelta(minutes=1)),
+    FOLLOWERS: (tell_followers, timedelta(minutes=1)),
 }
 """By name: what to do, which returns a problem in words or nothing, and how often."""
 
@@ -148,19 +151,28 @@ class Worker:
     # --- chores --------------------------------------------------------------------------------------------
 
     def do_chores(self) -> int:
-        return sum(self._chore(name) for name in CHORES)
+        done, due = 0, self._due_chores()
+        for name in CHORES:
+            if name in due:
+                done += self._chore(name)
+                due = self._due_chores()  # one may have made another one due
+        return done
+
+    def _due_chores(self) -> set[str]:
+        """One look for all of them: it is taken every second. What was never done has no row yet, and is due."""
+        with self.app.app_context():
+            try:
+                waiting = Chore.waiting()
+            except SQLAlchemyError:
+                log.exception("chores could not be read")
+                return set()
+        return CHORES.keys() - waiting
 
     def _chore(self, name: str) -> int:
         do, every = CHORES[name]
         with self.app.app_context(), calling_as(Lane.SWEEPS):
             try:
-                chore = db.session.get(Chore, name)
-                if chore is not None and chore.due_at > now():
-                    return 0
                 with writing():
-                    if chore is None:
-                        db.session.add(Chore(name=name))
-                        db.session.flush()
                     chore = Chore.claim(name)
                 if chore is None:
                     return 0

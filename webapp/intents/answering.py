@@ -8,7 +8,7 @@ from .. import metrics
 from ..current import deck
 from ..db import db, writing
 from ..deck import DeckError, DeckRefused
-from ..host_events import note_answer
+from ..hosts.events import note_answer
 from ..models import Intent, Run
 from ..refresh import announce, take
 from .attempts import carries_out, in_time, prompt_of, put_off, refused, run_of

@@ -61,12 +61,14 @@ def put_off(intent: Intent, error: DeckError) -> None:
     """Inside `writing()`: again later, and not before Deck wants it."""
     wait = error.retry_after if isinstance(error, DeckBusy) else None
     problem = error.code or type(error).__name__
+    log.warning("deck: %s %s later: %s request=%s", intent.kind, intent.id, error, error.request_id)
     intent.later(error=problem, request_id=error.request_id, not_before=wait or 0.0)
 
 
 def refused(intent: Intent, error: DeckRefused) -> None:
     """Inside `writing()`: Deck said no."""
     intent.settle("refused", error=error.code, request_id=error.request_id)
+    log.warning("deck: %s %s refused: %s request=%s", intent.kind, intent.id, error, error.request_id)
     if error.status == 409 and "idempotency" in f"{error.type} {error.code}":
         # Another request has used this key: that is a mistake of ours, and nothing to go on with.
         log.error("idempotency key used twice: intent=%s request=%s", intent.id, error.request_id)

@@ -28,9 +28,11 @@ def start_run(session: ConnectSession, *, input: Mapping[str, Any] | None, form:
 
 
 def plan_run(session: ConnectSession, *, input: Mapping[str, Any] | None, form: str) -> Intent | None:
-    """Decide on a run; None after a double click or in another tab: one run at a time. Inside `writing()`."""
+    """Decide on a run; None when another one or a new sign-in is on its way. Inside `writing()`."""
     connection = session.connection
-    if Intent.by_form(form) or connection is None or Run.open_at([connection]):
+    if connection is None or connection.is_over or Intent.is_signing_in(connection):
+        return None
+    if Intent.by_form(form) or Run.open_at([connection]):
         return None
     run = Run(connect_session=session, connection=connection, source=connection.source, task=session.task)
     intent = Intent(kind="run.start", connection=connection, run=run, form=form)
@@ -103,7 +105,7 @@ def plan_stop(run: Run) -> Intent | None:
         return None
     run.is_stopping = True
     run.touch()
-    if run.deck_id is None:
+    if run.deck_id is None or Intent.is_cancelling(run):
         return None
     intent = Intent(kind="run.cancel", connection=run.connection, run=run)
     db.session.add(intent)

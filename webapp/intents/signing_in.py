@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -9,11 +10,13 @@ from ..bus import WORK, visit_topic
 from ..current import bus, deck
 from ..db import db, writing
 from ..deck import Credential, DeckError, DeckRefused, NotFound
-from ..host_events import note
+from ..hosts.events import note
 from ..models import Connection, ConnectSession, Intent
 from ..models.connection import masked
 from .attempts import carries_out, in_time, put_off, refused
 from .disconnecting import disconnect
+
+log = logging.getLogger("gangway.intents")
 
 
 class MustTypeAgain(Exception):
@@ -22,20 +25,24 @@ class MustTypeAgain(Exception):
 
 def hand_over_sign_in(
     session: ConnectSession, *, username: str, password: str, source_fields: Mapping[str, str], form: str
-) -> None:
+) -> bool:
     """Give a sign-in to Deck's vault. The password is an argument and nothing else.
 
+    Whether the visit may go on with it: not while another tab's is on its way, nor once its connection is over.
     Raises `DeckRefused` when Deck does not take it, `MustTypeAgain` when nobody can tell whether it did.
     """
     owner = session.person_id
     with writing(owner):
-        if Intent.by_form(form) or Intent.is_signing_in(session.connection):
-            return  # a double click, or another tab: the first one is at it, or done
+        connection, first = session.connection, Intent.by_form(form)
+        if first is not None:
+            return first.state == "done"  # a double click
+        if Intent.is_signing_in(connection) or (connection is not None and connection.is_over):
+            return False
         session.touch()
-        connection = session.connection
         if connection is None:
             assert session.source_id is not None
-            connection = Connection(person_id=session.person_id, source_id=session.source_id)
+            host_id = session.person.host_id
+            connection = Connection(person_id=session.person_id, host_id=host_id, source_id=session.source_id)
             session.connection = connection
         kind = "credential.change" if connection.deck_id else "credential.store"
         intent = Intent(kind=kind, connection=connection, form=form)
@@ -73,15 +80,22 @@ def hand_over_sign_in(
             connection.become("unverified")
             connection.username_hint = masked(username)
             intent.settle("done")
+        went_on = session.connection_id != connection.id  # another tab has picked another source meanwhile
+        if not is_late and not went_on:
             session.sign_in_taken()
     if is_late:
         bus().ring(WORK)
         raise MustTypeAgain
+    if went_on:
+        disconnect(connection)
+        return False
     forget_if_left(session)
+    return True
 
 
 def _nobody_knows(intent: Intent, error: DeckError) -> None:
     if intent.kind == "credential.change":
+        log.warning("deck: %s %s: %s request=%s", intent.kind, intent.id, error, error.request_id)
         intent.settle("lost", error=error.code or type(error).__name__, request_id=error.request_id)
     else:  # it may turn up yet, and nobody would know of it
         intent.kind = "credential.forget"

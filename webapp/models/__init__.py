@@ -8,6 +8,7 @@ from .connection import Connection
 from .delivery import Attempt, Delivery, Endpoint, HostEvent
 from .error_report import ErrorReport
 from .event import Event
+from .follow import Follow
 from .host import Host, HostKey
 from .intent import Intent
 from .invitation import Invitation
@@ -32,6 +33,7 @@ __all__ = [
     "Endpoint",
     "ErrorReport",
     "Event",
+    "Follow",
     "Host",
     "HostEvent",
     "HostKey",

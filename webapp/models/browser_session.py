@@ -10,11 +10,10 @@ from typing import Any, cast
 
 from flask_login import UserMixin
 from sqlalchemy import ForeignKey, String, select
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from .. import logs
-from ..db import Model, Moment, db, now, writing
+from ..db import TRANSIENT, Model, Moment, db, now, writing
 from .person import Person
 
 IDLE = timedelta(hours=2)
@@ -72,7 +71,7 @@ class BrowserSession(UserMixin, Model):  # type: ignore[misc]
             return None
         session.token = token
         if now() - session.seen_at > NOTICED_EVERY:
-            with suppress(OperationalError), writing():  # a page can be read while nothing can be written
+            with suppress(*TRANSIENT), writing():  # a page can be read while nothing can be written
                 session.seen_at = now()
             session.token = token
         return session

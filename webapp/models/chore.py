@@ -28,8 +28,18 @@ class Chore(Model):
     """What the next time has to know. With `goes_on` in it there is more to do at once."""
 
     @classmethod
+    def waiting(cls) -> set[str]:
+        """Those that are not due yet, or that somebody is at."""
+        moment = now()
+        query = select(Chore.name).where(or_(Chore.due_at > moment, Chore.lease_until > moment))
+        return set(db.session.scalars(query))
+
+    @classmethod
     def claim(cls, name: str) -> Chore | None:
-        """The chore if it is due and nobody is at it. Inside `writing()`."""
+        """The chore if it is due and nobody is at it, its first time included. Inside `writing()`."""
+        if db.session.get(Chore, name) is None:
+            db.session.add(Chore(name=name))
+            db.session.flush()
         query = select(Chore).where(Chore.name == name, Chore.due_at <= now())
         query = query.where(or_(Chore.lease_until.is_(None), Chore.lease_until <= now()))
         chore: Chore | None = db.session.scalar(query.with_for_update(skip_locked=True))

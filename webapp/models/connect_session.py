@@ -16,7 +16,7 @@ from .source import Source
 from .task import Task
 
 LASTS = timedelta(minutes=60)
-CONSENT_VERSION = "2026-11"
+CONSENT_VERSION = "2026-11-22"
 """Changes with the text people agree to, so that we can say what somebody saw."""
 
 
@@ -76,6 +76,8 @@ class ConnectSession(Model):
         self.touch()
 
     def end(self) -> None:
+        if self.ended_at is not None:
+            return
         host_events().visit_ends(self)
         self.ended_at = now()
         self.touch()

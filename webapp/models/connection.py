@@ -16,6 +16,8 @@ from .refs import DeckId, Ref
 from .source import Source
 
 MOST_SHOWN = 200
+LONG_USERNAME = 8
+"""From here on its last two characters are shown, too: they tell two accounts at one site apart."""
 LEASE = timedelta(seconds=30)
 LOOK_AGAIN = timedelta(seconds=30)
 """If asking Deck comes to nothing."""
@@ -25,11 +27,17 @@ class Connection(Model):
     """Its status is Deck's word for the credential (unverified, verified, invalid, deleted), or `new` or `deleting`."""
 
     __tablename__ = "connection"
-    __table_args__ = (Index(None, "person_id", "source_id"), Index(None, "status", "status_since"))
+    __table_args__ = (
+        Index(None, "person_id", "source_id"),
+        Index(None, "status", "status_since"),
+        Index(None, "host_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[Ref]
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    host_id: Mapped[int | None]
+    """The person's, who never changes hosts: kept here too, so that a host's newest are found by one index."""
     source_id: Mapped[int] = mapped_column(ForeignKey("source.id"), index=True)
     deck_id: Mapped[DeckId | None] = mapped_column(unique=True)
     status: Mapped[str] = mapped_column(String(20), default="new")
@@ -46,7 +54,13 @@ class Connection(Model):
 
     @property
     def is_live(self) -> bool:
-        return self.status in ("unverified", "verified", "invalid")
+        """Whether Deck holds its sign-in. A status nobody knows yet is one more that it may have there."""
+        return self.status not in ("new", "deleting", "deleted")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its sign-in is destroyed, or about to be."""
+        return self.status in ("deleting", "deleted")
 
     def become(self, status: str) -> bool:
         """Take Deck's word for the credential. Deleted is for good; False when nothing changed."""
@@ -98,6 +112,8 @@ class Connection(Model):
 
 
 def masked(username: str) -> str:
-    """Enough to recognise, too little to use: ``j•••@d•••`` or ``j•••``."""
+    """Enough to recognise, too little to use: ``j•••@d•••``, ``4•••34`` where it is long, or ``j•••``."""
     name, at, domain = username.partition("@")
-    return f"{name[:1]}•••" + (f"@{domain[:1]}•••" if at else "")
+    if at:
+        return f"{name[:1]}•••@{domain[:1]}•••"
+    return f"{name[:1]}•••{name[-2:] if len(name) >= LONG_USERNAME else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,8 @@ class Delivery(Model):
     ref: Mapped[Ref]
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id", ondelete="CASCADE"))
     event_id: Mapped[int] = mapped_column(ForeignKey("host_event.id", ondelete="CASCADE"), unique=True)
+    url: Mapped[str] = mapped_column(String(2000), default="", server_default="")
+    """Where a session wished it to go instead; "" for the endpoint's own address."""
     state: Mapped[str] = mapped_column(String(10), default="pending")
     tries: Mapped[int] = mapped_column(default=0)
     """Since it was last asked for."""
@@ -160,24 +163,32 @@ class Delivery(Model):
     attempts: Mapped[list[Attempt]] = relationship(back_populates="delivery", order_by="Attempt.id")
 
     @classmethod
-    def next_due(cls, endpoint_id: int) -> Delivery | None:
+    def next_due(cls, endpoint_id: int, but_not: Collection[str] = ()) -> Delivery | None:
+        """The oldest that is due there; none that goes to a wished address among *but_not*."""
         query = select(Delivery).where(Delivery.endpoint_id == endpoint_id, Delivery.due_at <= now())
+        query = query.where(Delivery.url.not_in(but_not)) if but_not else query
         query = query.order_by(Delivery.due_at, Delivery.id).limit(1)
         return db.session.scalar(query.options(joinedload(Delivery.event)))
 
     def tried(self, *, status: int | None, problem: str, milliseconds: int) -> None:
-        """An attempt was made; no *problem* means that it was taken. Inside `writing()`."""
+        """An attempt was made; no *problem* means that it was taken. Inside `writing()`.
+
+        How a wished address fares says nothing about the endpoint: it neither rests nor is paused for it.
+        """
         db.session.add(Attempt(delivery=self, status=status, problem=problem, milliseconds=milliseconds))
         self.tries += 1
         endpoint = self.endpoint
         if not problem:
             self._settle("delivered")
-            endpoint.failing_since, endpoint.lease_until = None, now() + LEASE
+            endpoint.lease_until = now() + LEASE
+            endpoint.failing_since = endpoint.failing_since if self.url else None
             return
         if self.tries > len(WAITS):
             self._settle("failed")
         else:
             self.due_at = now() + WAITS[self.tries - 1]
+        if self.url:
+            return
         endpoint.failing_since = endpoint.failing_since or now()
         endpoint.lease_until = now() + REST
         if now() - endpoint.failing_since >= PAUSE_AFTER:
@@ -201,7 +212,7 @@ class Attempt(Model):
     status: Mapped[int | None]
     """HTTP's; null when there was no answer."""
     problem: Mapped[str] = mapped_column(String(20), default="")
-    """Why it was not taken: see `webapp.deliveries`."""
+    """Why it was not taken: see `webapp.hosts.deliveries`."""
     milliseconds: Mapped[int]
     at: Mapped[Moment] = mapped_column(default=now)
 

@@ -22,6 +22,7 @@ class Event(Model):
     __table_args__ = (
         Index(None, "handled_at", "id"),
         Index(None, "received_at"),
+        Index(None, "type", "id"),
         Index("ix_event_parked", "id", sqlite_where=IS_PARKED, postgresql_where=IS_PARKED),
     )
 
@@ -47,8 +48,14 @@ class Event(Model):
         return bool(getattr(done, "rowcount", 0) == 1)
 
     @classmethod
-    def waiting(cls, limit: int) -> list[Event]:
-        query = select(Event).where(Event.handled_at.is_(None)).order_by(Event.id).limit(limit)
+    def known_as(cls, deck_ids: Sequence[str]) -> set[str]:
+        """Which of these events of Deck's are here."""
+        return set(db.session.scalars(select(Event.deck_id).where(Event.deck_id.in_(deck_ids))))
+
+    @classmethod
+    def waiting(cls, limit: int) -> list[int]:
+        """The ids of the first that nobody has acted on."""
+        query = select(Event.id).where(Event.handled_at.is_(None)).order_by(Event.id).limit(limit)
         return list(db.session.scalars(query))
 
     @classmethod

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import ForeignKey, String, false, select
-from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+from sqlalchemy import ForeignKey, String, bindparam, false, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..db import Json, Model, Moment, db, now
 from .browser_session import hashed
@@ -36,10 +36,11 @@ class Host(Model):
 
     @classmethod
     def by_key(cls, key: str) -> Host | None:
-        """Whose secret key this is, while it is valid."""
-        query = select(HostKey).filter_by(key_hash=hashed(key), revoked_at=None).options(joinedload(HostKey.host))
-        found = db.session.scalar(query)
-        return found.host if found and found.host.paused_at is None else None
+        """Whose secret key this is, while it is valid: the host as it is now, which no later write reads again."""
+        found = db.session.scalar(BY_KEY, {"key_hash": hashed(key)})
+        if found is not None:
+            db.session.expunge(found)
+        return found
 
 
 class HostKey(Model):
@@ -62,3 +63,12 @@ class HostKey(Model):
         key = f"sk_{'test' if host.is_test else 'live'}_{secrets.token_urlsafe(32)}"
         db.session.add(cls(host=host, key_hash=hashed(key), ending=key[-4:]))
         return key
+
+
+BY_KEY = (
+    select(Host)
+    .join(HostKey)
+    .filter_by(key_hash=bindparam("key_hash"), revoked_at=None)
+    .where(Host.paused_at.is_(None))
+)
+"""Written once, because every call of the API asks it."""

@@ -113,6 +113,12 @@ class Intent(Model):
         return db.session.scalar(query.where(Intent.kind.in_(SIGN_IN_KINDS)).limit(1)) is not None
 
     @classmethod
+    def is_cancelling(cls, run: Run) -> bool:
+        """Whether Deck is being told to stop *run*."""
+        query = select(Intent.id).filter_by(connection_id=run.connection_id, run_id=run.id, state="pending")
+        return db.session.scalar(query.filter_by(kind="run.cancel").limit(1)) is not None
+
+    @classmethod
     def claim_due(cls, limit: int) -> list[tuple[int, Lane]]:
         """Ids of intents nobody looks after, longest overdue first; whoever claims them has the lease now."""
         query = select(Intent).where(Intent.state == "pending", Intent.due_at <= now()).order_by(Intent.due_at)

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ForeignKey, String, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
-from ..db import Json, Model, Moment, changed_one, db, now
+from ..db import Json, Model, Moment, add_row, changed_one, db, now
 from .browser_session import hashed
 from .connect_session import ConnectSession
+from .connection import Connection
 from .host import Host
 from .news import host_events
-from .refs import Ref
+from .refs import Ref, new_ref
+from .run import Run
 
 START_WITHIN = timedelta(minutes=30)
 LONGEST_LINK = timedelta(days=21)
 EXCHANGE_WITHIN = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the host is given, once: only a hash of the token is kept."""
+
+    ref: str
+    token: str
+
+    @classmethod
+    def new(cls, host: Host, ref: str = "") -> Link:
+        return cls(ref or new_ref(), f"ct_{'test' if host.is_test else 'live'}_{secrets.token_urlsafe(32)}")
 
 
 class Invitation(Model):
@@ -40,7 +56,7 @@ class Invitation(Model):
     state: Mapped[str] = mapped_column(String(500), default="")
     tags: Mapped[Json] = mapped_column(default=dict)
     wishes: Mapped[Json] = mapped_column(default=dict, server_default="{}")
-    """What this one visit asked for beyond the host's own: `origins`, `language`, `accent`, `radius`, `words`."""
+    """What this one visit asked for beyond the host's own: see `webapp.wishes`."""
     public_token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     """Of what the host's page was handed when it had worked; the host's server exchanges it, once."""
     public_token_until: Mapped[Moment | None]
@@ -49,6 +65,11 @@ class Invitation(Model):
 
     host: Mapped[Host] = relationship()
     connect_session: Mapped[ConnectSession] = relationship()
+
+    @property
+    def features(self) -> list[str]:
+        """What the visit can do beyond connecting one account."""
+        return list(self.wishes.get("features", []))
 
     @property
     def is_expired(self) -> bool:
@@ -71,20 +92,34 @@ class Invitation(Model):
         return db.session.scalar(query)
 
     @classmethod
+    def latest_about(cls, connection: Connection) -> Invitation | None:
+        """The last visit a host made in which this connection was read."""
+        query = select(Invitation).join(Run, Run.connect_session_id == Invitation.connect_session_id)
+        return db.session.scalar(query.where(Run.connection_id == connection.id).order_by(Run.id.desc()).limit(1))
+
+    @classmethod
     def by_public_token(cls, token: str, host: Host) -> Invitation | None:
         query = select(Invitation).filter_by(public_token_hash=hashed(token), host_id=host.id)
         return db.session.scalar(query.options(joinedload(Invitation.connect_session)))
 
-    def new_token(self) -> str:
-        """The secret that opens it. Only its hash is kept."""
-        token = f"ct_{'test' if self.host.is_test else 'live'}_{secrets.token_urlsafe(32)}"
-        self.token_hash = hashed(token)
-        return token
+    @classmethod
+    def issue(cls, host: Host, session: dict[str, Any], **more: Any) -> Link:
+        """A visit with the columns of *session*, and a host's side of it. Inside `writing()`."""
+        link, visit = Link.new(host), add_row(ConnectSession, session)
+        names = {"connect_session_id": visit, "host_id": host.id, "ref": link.ref, "token_hash": hashed(link.token)}
+        add_row(Invitation, {**names, **more})
+        return link
+
+    def renew(self) -> Link:
+        """A new link to the same; the old one is worth nothing. Inside `writing()`."""
+        link = Link.new(self.host, self.ref)
+        self.token_hash = hashed(link.token)
+        return link
 
     def open(self, device: str) -> bool:
         """Use it up: of two who try, one wins. The visit begins now, on *device*. Inside `writing()`."""
         unused = (Invitation.id == self.id, Invitation.opened_at.is_(None), Invitation.expires_at > now())
-        if not changed_one(update(Invitation).where(*unused).values(opened_at=now())):
+        if not changed_one(update(Invitation).where(*unused).values(opened_at=now()), self):
             return False
         self.connect_session.created_at, self.connect_session.device = now(), device
         host_events().note(self.connect_session, "OPEN")
@@ -95,12 +130,12 @@ class Invitation(Model):
         token = f"pt_{'test' if self.host.is_test else 'live'}_{secrets.token_urlsafe(32)}"
         values = {"public_token_hash": hashed(token), "public_token_until": now() + EXCHANGE_WITHIN}
         free = (Invitation.id == self.id, Invitation.exchanged_at.is_(None))
-        return token if changed_one(update(Invitation).where(*free).values(**values)) else None
+        return token if changed_one(update(Invitation).where(*free).values(**values), self) else None
 
     def exchange(self) -> bool:
         """Use the public token up: of two who try, one wins. Inside `writing()`."""
         free = (Invitation.id == self.id, Invitation.exchanged_at.is_(None), Invitation.public_token_until > now())
-        return changed_one(update(Invitation).where(*free).values(exchanged_at=now()))
+        return changed_one(update(Invitation).where(*free).values(exchanged_at=now()), self)
 
     def expire(self) -> None:
         """Nobody opens it any more, and whoever is in it is out. Inside `writing()`."""

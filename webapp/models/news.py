@@ -6,7 +6,7 @@ from types import ModuleType
 
 
 def host_events() -> ModuleType:
-    """`webapp.host_events`. What it writes belongs to the transaction of what it tells about."""
-    from .. import host_events as room
+    """`webapp.hosts.events`. What it writes belongs to the transaction of what it tells about."""
+    from ..hosts import events as room
 
     return room

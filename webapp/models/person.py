@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import argon2
-from sqlalchemy import ForeignKey, String, UniqueConstraint, select
+import gevent
+from gevent.monkey import is_module_patched
+from sqlalchemy import ForeignKey, ScalarSelect, String, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..db import Model, Moment, db, now
+from .refs import RefText
 
 if TYPE_CHECKING:
     from .host import Host
+
+Done = TypeVar("Done")
 
 HASHER = argon2.PasswordHasher()
 _hashing = threading.BoundedSemaphore(2)
@@ -32,7 +38,7 @@ class Person(Model):
     email: Mapped[str | None] = mapped_column(String(254), unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(200))
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"))
-    client_user_id: Mapped[str | None] = mapped_column(String(200), index=True)
+    client_user_id: Mapped[str | None] = mapped_column(RefText(200), index=True)
     """The host's own id of its user."""
 
     host: Mapped[Host | None] = relationship()
@@ -45,14 +51,10 @@ class Person(Model):
         return db.session.scalar(select(Person).filter_by(email=same_email(email)))
 
     @classmethod
-    def sent_by(cls, host_id: int, client_user_id: str) -> Person:
-        """A host's user, known from before or new. Inside `writing()`."""
-        found = db.session.scalar(select(Person).filter_by(host_id=host_id, client_user_id=client_user_id))
-        if found is None:
-            found = cls(host_id=host_id, client_user_id=client_user_id)
-            db.session.add(found)
-            db.session.flush()
-        return found
+    def id_sent_by_host(cls) -> ScalarSelect[int]:
+        """For a statement with `host_id` and `client_user_id`: whose they are, or NULL."""
+        query = select(cls.id).where(cls.host_id == bindparam("host_id"))
+        return query.where(cls.client_user_id == bindparam("client_user_id")).scalar_subquery()
 
     @classmethod
     def sign_up(cls, email: str, password: str) -> Person:
@@ -63,14 +65,16 @@ class Person(Model):
     def with_password(cls, email: str, password: str) -> Person | None:
         """Whoever has this email and this password. Takes as long for a stranger as for a wrong password."""
         person = cls.by_email(email)
-        return person if is_password(person.password_hash if person else None, password) else None
+        kept = person.password_hash if person else None
+        db.session.rollback()  # hold no connection while a core is at it
+        return person if is_password(kept, password) else None
 
 
 def is_password(kept: str | None, given: str) -> bool:
     """Whether *given* is the password *kept* is the hash of. Takes as long when nothing is kept."""
     with _hashing:
         try:
-            HASHER.verify(kept or NOBODY, given)
+            _aside(HASHER.verify, kept or NOBODY, given)
         except argon2.exceptions.VerificationError:
             return False
     return kept is not None
@@ -83,7 +87,14 @@ def is_outdated(kept: str) -> bool:
 
 def hash_password(password: str) -> str:
     with _hashing:
-        return HASHER.hash(password)
+        return _aside(HASHER.hash, password)
+
+
+def _aside(function: Callable[..., Done], *args: str) -> Done:
+    """In a thread of its own where greenlets share one: streams and webhooks would stand still meanwhile."""
+    if not is_module_patched("threading"):
+        return function(*args)
+    return cast(Done, gevent.get_hub().threadpool.apply(function, args))
 
 
 def same_email(email: str) -> str:

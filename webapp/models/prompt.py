@@ -69,8 +69,14 @@ class Prompt(Model):
         return changed_one(
             update(Prompt)
             .where(Prompt.id == self.id, Prompt.state == "open")
-            .values(state="answering", answered_at=now())
+            .values(state="answering", answered_at=now()),
+            self,
         )
+
+    @property
+    def asks_by_message(self) -> bool:
+        """Whether the message is the question itself, and stands where the field's label would."""
+        return self.type == "security_question" and len(self.fields) == 1 and bool(self.message)
 
     @property
     def inputs(self) -> list[tuple[str, dict[str, Any]]]:

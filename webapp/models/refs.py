@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from functools import cache
 from typing import Annotated, Any
 
-from sqlalchemy import Dialect, String, select
+from sqlalchemy import Dialect, Select, String, Table, bindparam, select
 from sqlalchemy.orm import mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -24,11 +25,16 @@ def new_support_code() -> str:
 
 def free_support_code(context: Any) -> str:
     """One that no row of this table has: there are five million of them, so sooner or later two would meet."""
-    table = context.compiled.statement.table
+    taken = _with_code(context.compiled.statement.table)
     while True:
         code = new_support_code()
-        if context.connection.scalar(select(table.c.id).where(table.c.support_code == code)) is None:
+        if context.connection.scalar(taken, {"code": code}) is None:
             return code
+
+
+@cache
+def _with_code(table: Table) -> Select[int]:
+    return select(table.c.id).where(table.c.support_code == bindparam("code"))
 
 
 class RefText(TypeDecorator[str]):

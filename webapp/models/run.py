@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from .. import metrics
 from ..budget import Lane
 from ..db import Json, Model, Moment, changed_one, db, now
 from ..deck import Interaction, TaskRun
+from ..vault import Unsealable
 from .connect_session import ConnectSession
 from .connection import Connection
 from .news import host_events
@@ -21,10 +23,13 @@ from .refs import DeckId, Ref
 from .source import Source
 from .task import Task
 
+log = logging.getLogger("gangway.runs")
+
 OVER = ("completed", "failed", "canceled")
 FIRST_LOOK, LAST_LOOK = timedelta(seconds=10), timedelta(minutes=4)
 WATCHED_LOOK = timedelta(seconds=8)
 LEASE = timedelta(seconds=30)
+MOST_CONNECTED = 100
 VANISHED_AFTER = timedelta(minutes=30)
 """No run lasts longer at Deck (docs.deck.co/concepts/task-runs)."""
 
@@ -92,6 +97,13 @@ class Run(Model):
         return self.status in OVER
 
     @property
+    def is_unsure(self) -> bool:
+        """Whether it ended and nobody knows what it did: once more may be twice."""
+        return self.status in ("completed", "failed") and (
+            self.result == "unknown" or "task_result_unknown" in self.codes
+        )
+
+    @property
     def owner(self) -> int:
         """Whose it is: what `writing` wants to know."""
         return self.connection.person_id
@@ -130,8 +142,18 @@ class Run(Model):
         return db.session.scalar(query.options(joinedload(Run.source), joinedload(Run.task)))
 
     @classmethod
-    def history(cls, connection: Connection, limit: int = 20) -> list[Run]:
+    def connected_in(cls, session: ConnectSession) -> list[Connection]:
+        """What the session has connected, oldest first: at most one, unless its host wished for several."""
+        done = select(Run.connection_id).where(Run.connect_session_id == session.id, Run.status == "completed")
+        query = select(Connection).where(Connection.id.in_(done)).order_by(Connection.id).limit(MOST_CONNECTED)
+        return list(db.session.scalars(query.options(joinedload(Connection.source))))
+
+    @classmethod
+    def history(cls, connection: Connection, limit: int = 20, *, before: int | None = None) -> list[Run]:
+        """The newest runs, or those older than the one with the id *before*."""
         query = select(Run).filter_by(connection_id=connection.id).order_by(Run.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(Run.id < before)
         return list(db.session.scalars(query.options(joinedload(Run.task), joinedload(Run.connect_session))))
 
     @classmethod
@@ -218,7 +240,8 @@ class Run(Model):
                 Run.status.not_in(OVER),
                 or_(Run.as_of.is_(None), Run.as_of <= told.as_of),
             )
-            .values(status=told.status, as_of=told.as_of, version=version + 1)
+            .values(status=told.status, as_of=told.as_of, version=version + 1),
+            self,
         )
         if not moved:
             return False
@@ -334,5 +357,9 @@ def stage_of(was: str, *, asked: bool) -> str:
 
 
 def output_of(run: Run, vault: Any) -> Any:
-    """What the run brought, unsealed; None when there is nothing."""
-    return vault.open(run.sealed_output, place=run.output_place) if run.sealed_output else None
+    """What the run brought, unsealed; None when there is nothing, or nothing that can be opened any more."""
+    try:
+        return vault.open(run.sealed_output, place=run.output_place) if run.sealed_output else None
+    except Unsealable as error:
+        log.error("the result of run %s cannot be opened: %s", run.id, error)
+        return None

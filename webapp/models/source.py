@@ -37,7 +37,7 @@ class Source(Model):
     """Runs in a row that failed at the site itself."""
     failed_at: Mapped[Moment | None]
     stopped_until: Mapped[Moment | None]
-    """Support has stopped new connections until then."""
+    """Support has stopped new sign-ins until then."""
     stop_message: Mapped[str] = mapped_column(String(300), default="", server_default="")
     """What people are told meanwhile, in support's words."""
 

@@ -6,7 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from ..db import Json, Model, Moment, db, now
@@ -22,6 +22,8 @@ IDLE = timedelta(minutes=15)
 AT_MOST = timedelta(hours=8)
 FRESH = timedelta(minutes=10)
 NOTICED_EVERY = timedelta(seconds=30)
+REMEMBERED_FOR = timedelta(days=30)
+"""How long an address at which somebody was let in is no stranger's."""
 
 
 def reaches(role: str, needed: str) -> bool:
@@ -95,6 +97,7 @@ class StaffSession(Model):
     """One browser in which somebody of the staff is signed in, or half: `is_whole` once the second factor is given."""
 
     __tablename__ = "staff_session"
+    __table_args__ = (Index(None, "address", "created_at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[Ref]
@@ -138,6 +141,12 @@ class StaffSession(Model):
         query = select(StaffSession).filter_by(token_hash=hashed(token)).options(joinedload(cls.staff))
         found: StaffSession | None = db.session.scalar(query)
         return found if found is not None and found.is_open else None
+
+    @classmethod
+    def was_let_in_at(cls, address: str) -> bool:
+        """Whether anybody of the staff gave both factors at this address lately."""
+        query = select(StaffSession.id).filter_by(address=address, is_whole=True)
+        return db.session.scalar(query.where(StaffSession.created_at > now() - REMEMBERED_FOR).limit(1)) is not None
 
     @classmethod
     def is_open_still(cls, id: int) -> bool:

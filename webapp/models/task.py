@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import String, select
+from sqlalchemy import ScalarSelect, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..db import Json, Model, db
@@ -35,3 +35,8 @@ class Task(Model):
     @classmethod
     def first(cls) -> Task | None:
         return db.session.scalar(select(Task).filter_by(offered=True).order_by(Task.position).limit(1))
+
+    @classmethod
+    def id_of_first(cls) -> ScalarSelect[int]:
+        """For a statement that needs no more of the task than who it is, or NULL."""
+        return select(cls.id).filter_by(offered=True).order_by(cls.position).limit(1).scalar_subquery()
