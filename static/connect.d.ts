@@ -1,4 +1,4 @@
-// GangwayConnect 1.1.0, the global that /connect.js makes.
+// GangwayConnect 1.2.0, the global that /connect.js makes.
 
 export as namespace GangwayConnect;
 
@@ -18,7 +18,7 @@ export type ExitStatus =
 export type EventName =
   | "OPEN" | "SELECT_SOURCE" | "SUBMIT_CREDENTIALS" | "MFA_REQUIRED" | "SUBMIT_MFA" | "SELECT_ACCOUNT" | "STATUS_CHANGED"
   | "ERROR" | "HANDOFF" | "EXIT" | "CLOSE" | "TRANSITION_VIEW" | "SEARCH_SOURCE" | "BACKGROUND" | "RESUME"
-  | "HANDOFF_DEVICE" | (string & {});
+  | "HANDOFF_DEVICE" | "ISSUE_FOLLOWED" | (string & {});
 
 export interface ConnectError {
   error_type:

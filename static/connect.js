@@ -1,4 +1,4 @@
-/* GangwayConnect 1.1.0: opens the connect flow in a frame on your page. One global, no cookie, no inline style. */
+/* GangwayConnect 1.2.0: opens the connect flow in a frame on your page. One global, no cookie, no inline style. */
 (() => {
   "use strict";
 
@@ -277,7 +277,7 @@
       if (!data.payload || typeof data.payload !== "object") return;
       heard = data.seq;
       const payload = clean(data.payload);
-      const act = { hello, event: happened, standing, height, success, exit: ended, close: () => finish() };
+      const act = { hello, event: happened, standing, height, success, hide, exit: ended, close: () => finish() };
       if (Object.keys(act).includes(data.type)) act[data.type](payload);
     }
 
@@ -439,7 +439,7 @@
 
   function diagnose() {
     return {
-      version: "1.1.0",
+      version: "1.2.0",
       origin: HOME,
       nested: isNested(),
       dialog: typeof HTMLDialogElement === "function",
@@ -485,5 +485,5 @@
     handler.open();
   });
 
-  window.GangwayConnect = { create, createEmbedded, diagnose, version: "1.1.0" };
+  window.GangwayConnect = { create, createEmbedded, diagnose, version: "1.2.0" };
 })();

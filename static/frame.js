@@ -3,7 +3,7 @@
 
 (() => {
   const main = document.querySelector("main[data-origin]");
-  const { origin, session, request, code, here, handoff, error: refusal } = main.dataset;
+  const { origin, session, request, code, here, handoff, end, error: refusal } = main.dataset;
   const GOING = ["LOADING", "MFA", "SELECT_ACCOUNT"];
   const SUBMITTED = ["input", "handing_over", "progress", "interaction", "outcome"];
   const RETRIES = [0, 1000, 3000, 9000];
@@ -14,6 +14,7 @@
   let mode = "";
   let over = false; // the host knows how it ended
   let handing = null;
+  let handed = null; // the run that was told last
   let filling = {};
 
   // --- the channel ----------------------------------------------------------------------------------------
@@ -105,7 +106,8 @@
     const was = known;
     const now = facts();
     if (now.step === "left") {
-      exit(null); // where they were when they left is what the host is told
+      if (over) part("close", {});
+      else exit(null); // where they were when they left is what the host is told
       return;
     }
     known = now;
@@ -121,6 +123,7 @@
       tell("MFA_REQUIRED", { mfa_type: now.mfa_type, attempt: now.attempt, waiting_on: "user" });
     }
     if (now.error && JSON.stringify(now.error) !== JSON.stringify(was.error)) tell("ERROR", now.error);
+    if (now.followed && !was.followed) tell("ISSUE_FOLLOWED");
     if (now.view_name !== was.view_name) tell("TRANSITION_VIEW");
     standing();
     arrived();
@@ -128,7 +131,10 @@
 
   function arrived() {
     prefill();
-    if (known.view_name === "CONNECTED" && !handing) handing = handOver();
+    if (known.view_name !== "CONNECTED" || known.run_id === handed) return;
+    handed = known.run_id;
+    if (handing) tell("HANDOFF"); // one more: the host's page has its token already
+    else handing = handOver();
   }
 
   document.addEventListener("htmx:after:swap", ({ detail }) => {
@@ -142,11 +148,15 @@
 
   // --- handing over what it was for ------------------------------------------------------------------------
 
+  function post(address) {
+    const headers = JSON.parse(main.getAttribute("hx-headers:inherited"));
+    return fetch(address, { method: "POST", headers, credentials: "omit", keepalive: true }).catch(() => null);
+  }
+
   async function handOver() {
     for (const wait of RETRIES) {
       await new Promise((done) => setTimeout(done, wait));
-      const headers = JSON.parse(main.getAttribute("hx-headers:inherited"));
-      const answer = await fetch(handoff, { method: "POST", headers, credentials: "omit" }).catch(() => null);
+      const answer = await post(handoff);
       if (answer && answer.ok) {
         const given = await answer.json();
         over = true;
@@ -165,9 +175,11 @@
 
   async function leave(force) {
     if (handing) await handing;
-    if (over) part("close", {});
-    else if (GOING.includes(known.view_name) && !force) leaving.open || leaving.showModal();
-    else exit(known.error || null);
+    if (GOING.includes(known.view_name) && !force && (end || !over)) leaving.open || leaving.showModal();
+    else if (over) {
+      if (end) await post(end); // no more comes: the host's server hears of the end now, and not after a silence
+      part("close", {});
+    } else exit(known.error || null);
   }
 
   function exit(error) {
@@ -187,11 +199,15 @@
 
   // Before htmx and before the browser: these buttons, forms and links close the frame.
   function closes(event) {
-    const it = event.target.closest("[data-leave], [data-stay]");
+    const it = event.target.closest("[data-leave], [data-stay], [data-hide]");
     if (!it || !port || (event.type === "click" && it.matches("form"))) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (leaving.open) leaving.close();
+    if (it.matches("[data-hide]")) {
+      if (mode === "modal" && !over) say("hide", {});
+      else leave(true);
+    }
     if (it.matches("[data-leave]")) leave(it.dataset.leave === "now");
   }
   document.addEventListener("click", closes, true);
@@ -262,6 +278,7 @@
 
   function visitIsOver(status) {
     if (status !== 401 && status !== 404) return;
+    if (over && end) part("close", {});
     known = { ...known, status: "token_expired" };
     exit(sessionError("token_expired", "The visit has ended."));
   }
@@ -271,7 +288,7 @@
   // Loading the document again would post its token again: only the screen is fetched.
   document.addEventListener("gangway:reload", (event) => {
     event.preventDefault();
-    if (!over) htmx.ajax("GET", here, { source: main });
+    if (!over || end) htmx.ajax("GET", here, { source: main });
   });
 
   // --- what the host knows already, and no secret ----------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .models import Prompt, Run
+from .exits import ERRORS, OTHERWISE, exit_status, kind_of
+from .exits import error_code as run_error
+from .models import Prompt
 from .public_ids import public_id
 
 if TYPE_CHECKING:
@@ -39,23 +41,6 @@ STANDING = {
 
 BY_ASKING = {"code": "requires_code", "device": "choose_device", "questions": "requires_questions"}
 
-TIMEOUTS = {"timeout", "interaction_timeout", "mfa_timeout"}
-
-KINDS = {
-    "auth_invalid": ("CREDENTIALS_ERROR", "fix_credentials"),
-    "interaction_timeout": ("INTERACTION_ERROR", "restart_mfa"),
-    "mfa_timeout": ("INTERACTION_ERROR", "restart_mfa"),
-    "blocked": ("SOURCE_ERROR", "wait"),
-    "source_not_available": ("SOURCE_ERROR", "wait"),
-    "source_blocked": ("SOURCE_ERROR", "choose_other_source"),
-    "source_error": ("SOURCE_ERROR", "retry"),
-    "timeout": ("SOURCE_ERROR", "retry"),
-    "task_result_unknown": ("API_ERROR", "wait"),
-    "too_many_sign_ins": ("RATE_LIMIT_EXCEEDED", "wait"),
-    "token_expired": ("SESSION_ERROR", "none"),
-}
-"""Error type and suggested action, by code."""
-
 
 def facts_of(view: View) -> dict[str, Any]:
     """For `frame.js`, which makes events of what has changed."""
@@ -71,11 +56,12 @@ def facts_of(view: View) -> dict[str, Any]:
         "run_id": public_id("run", run.ref) if run else None,
         "run_state": run.status if run else None,
         "device": session.device,
-        "mfa_type": asking(prompt) if prompt else None,
+        "mfa_type": kind_of(prompt) if prompt else None,
         "attempt": prompt.ordinal if prompt else None,
         "asked": len(run.prompts) if run else 0,
         "answered": sum(p.state in ("answering", "answered") for p in run.prompts) if run else 0,
         "error": error(view),
+        "followed": view.following == "done",
     }
 
 
@@ -88,30 +74,13 @@ def screen(view: View, prompt: Prompt | None) -> str:
     return SCREENS[view.name]
 
 
-def asking(prompt: Prompt) -> str:
-    has_options = any(field["options"] for field in prompt.fields)
-    if prompt.type == "mfa":
-        return "device" if has_options else "code"
-    return "selections" if has_options else "questions"
-
-
 def standing(view: View, prompt: Prompt | None) -> str:
     """The exit status if somebody went away now; "connected" when nothing is left to do."""
     if prompt is not None:
         if prompt.type == "account_selection":
             return "requires_account_selection"
-        return BY_ASKING.get(asking(prompt), "requires_selections")
-    return after(view.run) if view.name == "outcome" and view.run else STANDING[view.name]
-
-
-def after(run: Run) -> str:
-    if run.status == "completed":
-        return "connected"
-    if run.status == "canceled":
-        return "requires_credentials"
-    if run.result == "unknown":
-        return "result_unknown"
-    return "timed_out" if run.codes & TIMEOUTS else "source_unavailable"
+        return BY_ASKING.get(kind_of(prompt), "requires_selections")
+    return exit_status(view.run) if view.name == "outcome" and view.run else STANDING[view.name]
 
 
 def error(view: View) -> dict[str, Any] | None:
@@ -119,7 +88,7 @@ def error(view: View) -> dict[str, Any] | None:
     code = error_code(view)
     if code is None:
         return None
-    kind, action = KINDS.get(code, ("API_ERROR", "retry"))
+    kind, action = ERRORS.get(code, OTHERWISE)
     found = {
         "error_type": kind,
         "error_code": code,
@@ -143,7 +112,4 @@ def error_code(view: View) -> str | None:
         return "token_expired"
     if view.name == "sign_in":
         return "auth_invalid" if view.run else None
-    if view.name != "outcome" or view.run is None or view.run.status in ("completed", "canceled"):
-        return None
-    codes = sorted(code for code in view.run.codes if code in KINDS)
-    return codes[0] if codes else "task_result_unknown" if view.run.result == "unknown" else "task_failed"
+    return run_error(view.run) if view.name == "outcome" and view.run else None

@@ -6,7 +6,6 @@ Inside the frame there is no cookie. The page holds its session's key and sends 
 from __future__ import annotations
 
 import re
-import secrets
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,20 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request,
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from .account import FRAME_KEY, MAX_BODY, signed_in_only
 from .assets import FOREVER, integrity, shipped, zipped
 from .browsers import device
 from .connect import session_or_404
 from .current import config
 from .db import db, writing
+from .door import FRAME_KEY, signed_in_only
+from .errors import new_reference
 from .headers import let_frame
-from .hosts import connected
+from .hosts.wishes import LIGHT_GROUNDS, is_readable, style_sheet
 from .models import BrowserSession, Invitation, Run
 from .public_ids import public_id
 from .view import view_of
-from .wishes import LIGHT_GROUNDS, is_readable, style_sheet
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 """Of `connect.js`. A change in the file is a new version."""
 
 ORIGIN = re.compile(r"https?://[a-z0-9._-]{1,253}(:[0-9]{1,5})?")
@@ -45,11 +44,6 @@ REFUSALS = {
 }
 
 bp = Blueprint("frame", __name__)
-
-
-@bp.before_request
-def small_bodies_only() -> None:
-    request.max_content_length = MAX_BODY
 
 
 @bp.post("/frame")
@@ -74,7 +68,7 @@ def enter() -> ResponseReturnValue:
         "origin": origin,
         "key": {FRAME_KEY: key},
         "session_id": public_id("cs", invitation.ref),
-        "request_id": f"req_{secrets.token_urlsafe(12)}",
+        "request_id": f"req_{new_reference()}",
     }
     return view_of(session).in_frame(**visit)
 
@@ -115,8 +109,8 @@ def hand_off(ref: str) -> ResponseReturnValue:
         abort(404)
     session = session_or_404(ref)
     invitation = Invitation.of_visit(session)
-    run = Run.latest_of(session) if session.connection_id else None
-    if invitation is None or session.connection is None or session.source is None or not connected(run):
+    made = Run.connected_in(session)
+    if invitation is None or not made:
         return jsonify(error_code="not_connected"), 409
     with writing(session.person_id):
         token = invitation.new_public_token()
@@ -124,11 +118,11 @@ def hand_off(ref: str) -> ResponseReturnValue:
         return jsonify(error_code="token_already_used"), 409
     metadata: dict[str, Any] = {
         "session_id": public_id("cs", invitation.ref),
-        "connection_id_hint": public_id("conn", session.connection.ref),
-        "source": {"source_id": session.source.slug, "name": session.source.name},
+        "connection_id_hint": public_id("conn", made[0].ref),
+        "source": {"source_id": made[0].source.slug, "name": made[0].source.name},
         "accounts": [],
         "is_update": session.purpose != "connect",
-        "request_id": f"req_{secrets.token_urlsafe(12)}",
+        "request_id": f"req_{new_reference()}",
     }
     return jsonify(public_token=token, metadata=metadata)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +63,8 @@ def count_by_key() -> Counter[str]:
     return counts
 
 
-def rotate(said: Callable[[int], object] = lambda sealed_anew: None) -> Rotation:
-    """Seal everything under the first key, a batch at a time; *said* hears how many are done.
+def rotate() -> Rotation:
+    """Seal everything under the first key, a batch at a time.
 
     The app may go on meanwhile: a value that has changed since it was read is left to whoever changed it.
     Ended anywhere, it is done by starting it again.
@@ -82,7 +82,6 @@ def rotate(said: Callable[[int], object] = lambda sealed_anew: None) -> Rotation
                 except Unsealable:
                     done.stuck += 1
             done.sealed_anew += replace(sealed, anew)
-            said(done.sealed_anew)
     return done
 
 
