@@ -91,10 +91,21 @@
     return found && view() && Number(found[1]) < Number(view().dataset.version);
   }
 
+  // My connections ask for themselves while something is going on; not in a tab nobody looks at.
+  const isOverview = (ctx) => ctx.target && ctx.target.id === "connections";
+
+  document.addEventListener("htmx:before:request", (event) => {
+    if (isOverview(event.detail.ctx) && document.hidden) event.preventDefault();
+  });
+
   let before = "";
 
   document.addEventListener("htmx:before:swap", (event) => {
     const { ctx } = event.detail;
+    if (isOverview(ctx) && !ctx.text.includes('id="connections"')) {
+      event.preventDefault();
+      if (ctx.response.raw.ok || ctx.response.status === 401) reload(); // signed out meanwhile
+    }
     if (!ctx.target || ctx.target.id !== "view") return;
     before = identity(view());
     if (!ctx.text.includes("data-view=")) {
@@ -117,6 +128,8 @@
       if (wrong) wrong.focus();
       else if (identity(now) !== before) arrive(now);
       else say($("say-status"), now.querySelector("[data-say]"));
+    } else if (isOverview(ctx)) {
+      say($("say-status"), $("connections"));
     } else if ($("sources")) {
       say($("say-status"), $("sources"));
     }
@@ -195,6 +208,12 @@
   document.addEventListener("htmx:sse:close", streamWorks);
   document.addEventListener("htmx:sse:after:connection", (event) => {
     if (event.detail.connection.status === 200) streamWorks();
+  });
+
+  // Newer tabs have taken its place: it stands still, and catches up when somebody comes back to it.
+  document.addEventListener("elsewhere", () => {
+    trouble("This is open in several tabs, and only the newest ones move by themselves. This one catches up when you come back to it.");
+    window.addEventListener("focus", reload, { once: true });
   });
 
   // --- first paint ----------------------------------------------------------------------------------------

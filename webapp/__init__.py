@@ -30,10 +30,11 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         connect,
         connections,
         db,
+        door,
         errors,
+        forgotten,
         frame,
         headers,
-        host_news,
         invited,
         live,
         pages,
@@ -46,8 +47,10 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
     from .config import Config
     from .current import Parts
     from .deck import DeckClient, Signatures
+    from .hosts import api
     from .limits import Limits, Window
     from .ops import crowd, health, watching
+    from .streams import Streams
     from .vault import Vault
 
     config = config or Config.from_env(os.environ)
@@ -59,14 +62,15 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "hide_parameters": True,
-            "pool_pre_ping": not config.database_url.startswith("sqlite"),
+            "poolclass": db.CountedPool,
+            **db.pool(config.database_url),
         },
         SESSION_COOKIE_NAME="__Host-gangway" if config.secure else "gangway",
         SESSION_COOKIE_SECURE=config.secure,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SEND_FILE_MAX_AGE_DEFAULT=0,
-        MAX_CONTENT_LENGTH=256_000,
+        MAX_CONTENT_LENGTH=16_000,  # of a form; the API and webhooks say what theirs may have
         MAX_FORM_PARTS=100,
         TRUSTED_HOSTS=[config.host.partition(":")[0]],
     )
@@ -81,22 +85,24 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         vault=Vault(config.vault_keys),
         limits=Limits(window),
         budget=budget,
+        streams=Streams(),
     )
     db.init_app(app)
     Migrate(app, db.db, directory=assets.shipped("migrations"))
-    account.login_manager.init_app(app)
+    door.login_manager.init_app(app)
     for room in (watching, crowd, errors, headers, assets, pages, health):
         room.init_app(app)
     doors = {
         "web": (
             account.bp,
+            forgotten.bp,
             connect.bp,
             connections.bp,
             live.bp,
             invited.bp,
             frame.bp,
             phone.bp,
-            host_news.bp,
+            api.bp,
             support.bp,
             support.api,
         ),

@@ -1,28 +1,22 @@
-"""A person's account with us: sign up, sign in, sign out."""
+"""A person's account with us: sign up, sign in, sign out, leave for good."""
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import LoginManager, current_user, login_user, logout_user
+from flask_login import current_user, login_user, logout_user
 from sqlalchemy.exc import IntegrityError
 
 from . import logs
-from .bus import person_topic
 from .closing import close_account
-from .current import bus, limits
-from .db import db, now, writing
+from .current import limits
+from .db import db, writing
 from .deck.reading import clean_text
+from .door import address, end_session, person_id, signed_in_only
 from .forms import SignUp, reveal
 from .limits import SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS, SIGN_UP_PER_ADDRESS
-from .models import BrowserSession, Connection, ConnectSession, Person
+from .models import BrowserSession, Connection, Person
 from .models.person import same_email
-
-MAX_BODY = 16_000
-VISIT_ROOMS = {"connect", "live", "invited", "frame", "phone"}
-"""Where somebody may be who came for one visit."""
-FRAME_KEY = "Gangway-Session"
-"""The header in which a frame on a host's page says whose visit it shows."""
 
 BEING_DELETED = (
     "The account with this address is being deleted. When that is done, usually within minutes, "
@@ -30,52 +24,6 @@ BEING_DELETED = (
 )
 
 bp = Blueprint("account", __name__)
-
-
-class Doorkeeper(LoginManager):  # type: ignore[misc]
-    """Flask-Login without its remember-me cookie: we never give one out, and a forged one makes it raise.
-
-    A request with a frame's key is signed in by that alone: a cookie that came along is not looked at.
-    """
-
-    def _load_user(self) -> None:
-        if FRAME_KEY in request.headers:
-            self._update_request_context_with_user(BrowserSession.by_frame_key(request.headers[FRAME_KEY]))
-        else:
-            super()._load_user()
-
-    def _load_user_from_remember_cookie(self, cookie: str) -> None:
-        return None
-
-
-login_manager = Doorkeeper()
-login_manager.user_loader(BrowserSession.by_token)
-
-
-@bp.before_request
-def small_bodies_only() -> None:
-    request.max_content_length = MAX_BODY
-
-
-def signed_in_only() -> ResponseReturnValue | None:
-    """Everybody else goes to the sign-in page, and comes back to where they wanted to be."""
-    if current_user.is_authenticated:
-        g.actor = person_id()  # for the log: whatever is committed later, this is known
-        return None if current_user.visit_id is None or request.blueprint in VISIT_ROOMS else keep_to_the_visit()
-    if request.method != "GET" or FRAME_KEY in request.headers:
-        logs.event("authz_fail")
-        abort(401)
-    return redirect(url_for("account.sign_in", next=request.path))
-
-
-def keep_to_the_visit() -> ResponseReturnValue:
-    """Somebody a host sent us is here for one visit; the rest of the house is not theirs."""
-    visit = db.session.get_one(ConnectSession, current_user.visit_id)
-    return redirect(url_for("connect.show", ref=visit.ref), 303)
-
-
-def person_id() -> int:
-    return int(current_user.person_id)
 
 
 # --- in and out ------------------------------------------------------------------------------------------------
@@ -192,21 +140,7 @@ def delete_page(error: str = "") -> str:
     return render_template("account/delete.html", connections=Connection.of(person_id()), error=error)
 
 
-def end_session() -> None:
-    """Whoever is signed in here is not any more."""
-    if not current_user.is_authenticated:
-        return
-    person = person_id()
-    with writing(person):
-        db.session.get_one(BrowserSession, current_user.id).ended_at = now()
-    bus().ring(person_topic(person))
-
-
 def safe_path(path: str) -> str:
     """*path* if it leads to a page of ours, "" otherwise."""
     is_ours = path.startswith(("/connect/", "/connections")) and not path.startswith("//")
     return path if is_ours and path.isascii() and path.isprintable() and "\\" not in path else ""
-
-
-def address() -> str:
-    return request.remote_addr or ""

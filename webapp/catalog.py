@@ -16,6 +16,7 @@ FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 WORDS = {
     "username_label",
     "username_hint",
+    "username_without_spaces",
     "password_label",
     "password_hint",
     "forgot_url",
@@ -77,8 +78,10 @@ def read_catalog(path: Path) -> Catalog:
     """The catalog in *path*; `BadCatalog` with the place and the reason when it cannot be used."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadCatalog(f"there is no file {path.absolute()}: docs/operators.md shows one") from error
     except OSError as error:
-        raise BadCatalog(f"{path}: cannot be read") from error
+        raise BadCatalog(f"{path.absolute()}: cannot be read") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadCatalog(f"{path}: {error}") from error
     sources = [read_source(entry, f"sources[{i}]") for i, entry in enumerate(raw.get("sources", []))]
@@ -96,7 +99,7 @@ def read_source(entry: Any, at: str) -> SourceEntry:
     only(entry, {"slug", "name", "url", "popularity", *WORDS}, at)
     url = text(entry, "url", at)
     parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.port:
+    if parts.scheme != "https" or not parts.hostname or parts.netloc.lower() != parts.hostname:
         raise BadCatalog(f"{at}.url: must be an https address without a port or a password")
     words = {name: entry[name] for name in WORDS if name in entry}
     for number, extra in enumerate(words.get("source_fields", [])):
@@ -105,6 +108,8 @@ def read_source(entry: Any, at: str) -> SourceEntry:
         if not FIELD_NAME.fullmatch(name) or name in ("username", "password"):
             raise BadCatalog(f"{at}.source_fields[{number}].name: {name!r} is not a name Deck takes")
         text(extra, "label", f"{at}.source_fields[{number}]")
+    if not isinstance(words.get("username_without_spaces", False), bool):
+        raise BadCatalog(f"{at}.username_without_spaces: must be true or false")
     popularity = entry.get("popularity", 0)
     if not isinstance(popularity, int):
         raise BadCatalog(f"{at}.popularity: must be a whole number")

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
+from flask_migrate.cli import db as db_commands
 
-from . import create_app, host_commands, keeping
+from . import create_app, keeping
 from .config import BadSetting
-from .ops.commands import doctor
+from .current import config
+from .hosts import commands as host_commands
+from .ops import commands as ops_commands
 from .support import commands as support_commands
 
 FILE: Any = click.Path(dir_okay=False, path_type=Path)
@@ -33,52 +34,31 @@ def make_app() -> Flask:
         raise click.ClickException(f"{error}. See docs/operators.md.") from error
 
 
-@click.group(cls=FlaskGroup, create_app=make_app, add_version_option=False)
+class Commands(FlaskGroup):
+    """Flask's, but for this: which commands there are has nothing to do with whether the settings are right."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return click.Group.get_command(self, context, name)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return click.Group.list_commands(self, context)
+
+
+@click.group(cls=Commands, create_app=make_app, add_version_option=False)
 def cli() -> None:
     """The connect flow for Deck v2. `gangway demo` shows everything."""
 
 
+@cast(click.Group, db_commands).result_callback()
+def say_where(*_: object, **__: object) -> None:
+    """After `gangway db …`: which database that was about."""
+    click.echo(f"The database is {config().database_place}", err=True)
+
+
 keeping.register(cli)
 support_commands.register(cli)
-cli.add_command(doctor)
-
-
-@cli.command(with_appcontext=False)
-@click.option("--bind", default="127.0.0.1:5050", show_default=True, help="Address to listen on.")
-@click.option("--web", "serves", flag_value="web", help="Only what people use: no webhooks, no worker.")
-@click.option("--webhooks", "serves", flag_value="webhooks", help="Only where Deck knocks.")
-@click.option("--processes", default=1, show_default=True, help="So many; more than one needs PostgreSQL.")
-def serve(bind: str, serves: str | None, processes: int) -> None:
-    """Serve everything in one process: web app, webhooks and worker. Or one part, and the others elsewhere."""
-    config = make_app().extensions["gangway"].config  # wrong settings stop the start here, with one line
-    if processes > 1 and config.database_url.startswith("sqlite"):
-        raise click.ClickException("several processes need PostgreSQL: see DATABASE_URL in docs/operators.md")
-    os.environ |= {"BIND": bind, "GANGWAY_SERVES": serves or "all", "GANGWAY_PROCESSES": str(processes)}
-    os.environ |= {"GANGWAY_OPS": config.ops_bind, "GANGWAY_DRAIN": str(config.drain_seconds)}
-    if processes > 1 and config.ops_bind:  # where processes count together
-        counts = tempfile.mkdtemp(prefix="gangway-counts-")
-        os.environ |= {"PROMETHEUS_MULTIPROC_DIR": counts, "GANGWAY_COUNTS": counts}
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", "python:webapp.serving"])  # noqa: S606
-
-
-@cli.command()
-def worker() -> None:
-    """Run only the worker: inbox, refreshes, unfinished writes."""
-    from flask import current_app
-
-    from . import logs, serving
-    from .ops import port
-    from .worker import Worker
-
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    config = app.extensions["gangway"].config
-    logs.start(config.log_format)
-    if config.ops_bind:
-        port.serve(app, serving.listen(config.ops_bind))
-    signal.signal(signal.SIGTERM, lambda *_: app.extensions["gangway"].bus.close())
-    Worker(app).run_forever()
-
-
+ops_commands.register(cli)
+cli.add_command(db_commands)
 cli.add_command(host_commands.group)
 
 
@@ -91,7 +71,6 @@ def deck() -> None:
 def sync_command() -> None:
     """Apply the catalog to the Deck account and put our webhook in order."""
     from .catalog import BadCatalog, read_catalog
-    from .current import config
     from .deck import DeckError
     from .sync import sync
 
@@ -224,7 +203,9 @@ def serve_wsgi(app: Any, port: int) -> Callable[[], None]:
     try:
         listener = socket.create_server(("127.0.0.1", port), backlog=512)
     except OSError as error:
-        raise click.ClickException(f"port {port} is taken: give another one with --port") from error
+        raise click.ClickException(
+            f"port {port} is taken: give another one with --port (make demo PORT=6060)"
+        ) from error
     # Without this, a keep-alive page takes 44 ms: Nagle's algorithm waits for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = WSGIServer(listener, app, log=None, handler_class=Handler)
@@ -297,7 +278,6 @@ def new_file(path: Path) -> TextIO:
 
 def wait_for_the_end(stop: Callable[[], object]) -> None:
     """Until Ctrl-C or SIGTERM; then *stop*."""
-    import signal
     import threading
 
     end = threading.Event()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 LIVE_DECK = "https://api.deck.co/v2"
 SECRETS = ("SECRET_KEY", "VAULT_KEYS", "DECK_API_KEY", "DECK_WEBHOOK_SECRETS", "OIDC_CLIENT_SECRET")
+SQLITE = "sqlite:///"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -23,7 +24,7 @@ class BadSetting(Exception):
         super().__init__(f"{name} {why}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """What differs between two installations. `docs/operators.md` explains each."""
 
@@ -40,7 +41,7 @@ class Config:
     deck_base_url: str = LIVE_DECK
     """DECK_BASE_URL: live Deck, or a twin."""
     database_url: str = "sqlite:///gangway.sqlite3"
-    """DATABASE_URL: SQLAlchemy's form."""
+    """DATABASE_URL: SQLAlchemy's form; a relative file is one in the working directory."""
     redis_url: str = ""
     """REDIS_URL: carries the bell and the limits between processes. Empty: there is one process."""
     catalog: Path = Path("catalog.toml")
@@ -87,6 +88,14 @@ class Config:
         return f"{urlsplit(self.public_url).scheme}://{self.host.removesuffix(default_port)}"
 
     @property
+    def database_place(self) -> str:
+        """Where the data is, as an operator may read it: without the password."""
+        if self.database_url.startswith(SQLITE):
+            return self.database_url.removeprefix(SQLITE)
+        parts = urlsplit(self.database_url)
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
     def webhook_url(self) -> str:
         """The address Deck is told to deliver to."""
         return f"{self.public_url}/webhooks/deck"
@@ -102,7 +111,7 @@ class Config:
         return cls(
             secret_key=read.secret("SECRET_KEY"),
             vault_keys=read.vault_keys("VAULT_KEYS"),
-            public_url=read.address("PUBLIC_URL"),
+            public_url=read.origin("PUBLIC_URL"),
             deck_api_key=read.required("DECK_API_KEY"),
             deck_webhook_secrets=read.webhook_secrets("DECK_WEBHOOK_SECRETS"),
             deck_base_url=read.address("DECK_BASE_URL", default=LIVE_DECK),
@@ -187,17 +196,27 @@ class _Reader:
         except ValueError:
             parts, host = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
-            raise BadSetting(name, "must be an address such as https://connect.example.com")
+            raise BadSetting(name, f"must be an address such as {default or 'https://connect.example.com'}")
         if parts.scheme == "http" and host not in LOOPBACK:
             raise BadSetting(name, "must be https: plain http is for this machine only")
+        return value
+
+    def origin(self, name: str) -> str:
+        value = self.address(name)
+        if urlsplit(value).path:
+            raise BadSetting(name, "must have no path: Gangway has a host name to itself")
         return value
 
     def issuer(self, name: str) -> str:
         if not self.text(name):
             return ""
-        if importlib.util.find_spec("authlib") is None:
-            raise BadSetting(name, "needs one more package: install gangway[sso]")
+        self.needs(name, "authlib", extra="sso")
         return self.address(name)
+
+    def needs(self, name: str, module: str, *, extra: str) -> None:
+        """What only some installations need is not installed with the rest."""
+        if importlib.util.find_spec(module) is None:
+            raise BadSetting(name, f"needs one more package: install gangway[{extra}]")
 
     def all_or_none(self, *names: str) -> None:
         missing = [name for name in names if not self.text(name)]
@@ -208,14 +227,21 @@ class _Reader:
         value = self.text(name, default=default)
         if value.startswith(("postgres://", "postgresql://")):
             value = "postgresql+psycopg://" + value.partition("://")[2]
-        if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+        if not value.startswith((SQLITE, "postgresql+psycopg://")):
             raise BadSetting(name, "must start with sqlite:/// or postgresql://")
-        return value
+        if not value.startswith(SQLITE):
+            self.needs(name, "psycopg", extra="postgres")
+            return value
+        file = value.removeprefix(SQLITE)
+        # A relative file lies where the command is run, as the catalog does.
+        return value if not file or file.startswith((":memory:", "file:")) else f"{SQLITE}{Path(file).absolute()}"
 
     def redis(self, name: str) -> str:
         value = self.text(name)
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise BadSetting(name, "must start with redis://, rediss:// or unix://")
+        if value:
+            self.needs(name, "redis", extra="redis")
         return value
 
     def name(self, name: str, *, default: str) -> str:

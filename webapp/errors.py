@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
-from flask import Flask, render_template, request
+from flask import Flask, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import escape
@@ -15,9 +16,9 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from . import logs
-from .current import limits
+from .current import config, limits
 from .db import db, writing
-from .deck import DeckError
+from .deck import DeckError, DeckRefused
 from .limits import ERRORS_PER_PERSON
 from .metrics import tally
 from .models import ConnectSession, ErrorReport
@@ -43,7 +44,7 @@ WORDS = {
 OTHERWISE = ("Something went wrong on our side", "Try again, and tell us the reference if it keeps happening.")
 
 BARE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p><p>{2}</p>'
-"""The page when the real one cannot be drawn: without a trusted Host it has no links, without a database no menu."""
+"""The page when the real one cannot be drawn: without a database there is no menu."""
 
 KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")
 
@@ -51,6 +52,9 @@ HAS_A_CODE = (409, 410, 429)
 """Besides 5xx: what people ask for help about. The page tells a code instead of a reference."""
 
 OF_STAFF = {"support", "support_api"}
+
+FRAMES: list[Callable[[int, str], str | None]] = []
+"""Rooms that draw failures in a frame of their own for whoever they know: from a status and a reference, or None."""
 
 NO_PAGE = {"webhooks", "health"}
 """Blueprints that talk to programs: they get the status and nothing else."""
@@ -65,6 +69,8 @@ def init_app(app: Flask) -> None:
 
 
 def refuse(error: HTTPException) -> ResponseReturnValue:
+    if isinstance(error, SecurityError):
+        return name_ourselves()
     code, reference = error.code or 500, ""
     if code >= 500:
         reference = new_reference()
@@ -74,9 +80,20 @@ def refuse(error: HTTPException) -> ResponseReturnValue:
     return *page(code, reference), [(name, value) for name, value in error.get_headers() if name in KEPT_HEADERS]
 
 
+def name_ourselves() -> ResponseReturnValue:
+    """Asked under a name that is not ours: no page, whose links would be wrong, but where we are. That is no secret."""
+    logs.event("input_validation_fail")
+    told = f"This installation answers at {config().public_url}."
+    if request.path.startswith("/v1/"):
+        error = {"error_code": "unknown_host", "error_message": told}
+        return jsonify(error=error, request_id=f"req_{new_reference()}"), 400
+    return f"{told}\n", 400, {"Content-Type": "text/plain; charset=utf-8"}
+
+
 def blame_deck(error: DeckError) -> ResponseReturnValue:
     reference = error.request_id or new_reference()
-    log.warning("deck: %s reference=%s", error, reference)
+    is_ours = isinstance(error, DeckRefused)  # a bad key, most likely: nobody but the operator can put it right
+    log.log(logging.ERROR if is_ours else logging.WARNING, "deck: %s reference=%s", error, reference)
     return page(502, reference)
 
 
@@ -100,15 +117,17 @@ def page(code: int, reference: str = "", *, can_report: bool = True) -> tuple[st
         return "", code
     title, advice = WORDS.get(code, OTHERWISE)
     support_code = report(code, reference) if can_report else ""
-    if not isinstance(request.routing_exception, SecurityError):  # a Host that is not ours
-        try:
-            return render_template(
-                "error.html", title=title, advice=advice, reference=reference, support_code=support_code
-            ), code
-        except Exception as error:
-            log.error("no error page: %s reference=%s", type(error).__name__, reference)
-            with suppress(SQLAlchemyError):
-                db.session.rollback()
+    try:
+        for framed in FRAMES:
+            if (html := framed(code, reference)) is not None:
+                return html, code
+        return render_template(
+            "error.html", title=title, advice=advice, reference=reference, support_code=support_code
+        ), code
+    except Exception as error:
+        log.error("no error page: %s reference=%s", type(error).__name__, reference)
+        with suppress(SQLAlchemyError):
+            db.session.rollback()
     return BARE.format(title, advice, escape(support_code or reference)), code
 
 

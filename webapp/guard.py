@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,12 +33,22 @@ class Caution:
 
     @property
     def minutes_left(self) -> int:
-        left = (self.paused_until or now()) - now()
-        return max(1, round(left.total_seconds() / 60))
+        """Rounded up, so that nobody comes back too early."""
+        return max(1, math.ceil(((self.paused_until or now()) - now()).total_seconds() / 60))
+
+    @property
+    def time_left(self) -> str:
+        """How long the pause still is, in words."""
+        minutes = self.minutes_left
+        count, unit = (minutes, "minute") if minutes < 90 else (math.ceil(minutes / 60), "hour")
+        return f"{count} {unit}{'s' if count > 1 else ''}"
 
 
 def caution(person_id: int, source_id: int) -> Caution:
-    """Looks at the last few runs this person had at this source."""
+    """Three refused sign-ins in a row pause for 15 minutes, a block by the site for six hours.
+
+    Only the last three runs that ended at this source count.
+    """
     query = (
         select(Run.errors, Run.ended_at)
         .join(Connection, Run.connection_id == Connection.id)

@@ -62,6 +62,7 @@ EVENTS = {
     "webhook_malformed": logging.INFO,
     "authn_login_success": logging.INFO,
     "authn_login_fail": logging.INFO,
+    "authn_password_change": logging.INFO,
     "authz_fail": logging.INFO,
     "excess_rate_limit_exceeded": logging.INFO,
     "input_validation_fail": logging.INFO,

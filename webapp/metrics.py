@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from .streams import end_of
+
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 PATIENT = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 HUMAN = (5, 10, 20, 40, 60, 120, 300, 600)
@@ -50,10 +52,11 @@ clock_offset = Gauge(
 )
 
 sse_clients = Gauge("gangway_sse_clients", "Open streams.", multiprocess_mode="livesum")
-sse_ended = Counter("gangway_sse_ended", "Streams that ended: over, farewell (we leave), or dropped.", ["how"])
+sse_ended = Counter("gangway_sse_ended", "Streams that ended, by how.", ["how"])
 sse_delivery = Histogram("gangway_sse_delivery_seconds", "From the bell to the byte sent.", buckets=QUICK)
 
 db_busy = Counter("gangway_db_busy", "Statements that failed because the database was locked or away.")
+db_pool_wait = Histogram("gangway_db_pool_wait_seconds", "Until a connection was at hand.", buckets=QUICK)
 log_dropped = Counter("gangway_log_dropped", "Log lines nobody took.")
 log_keys_dropped = Counter("gangway_log_keys_dropped", "Keys that are not on the log's list.")
 
@@ -132,8 +135,7 @@ def counted(frames: Iterator[bytes]) -> Iterator[bytes]:
     try:
         for frame in frames:
             yield frame
-        if frame.startswith(b"retry:"):
-            how = "farewell"
+        how = end_of(frame)
     except GeneratorExit:
         how = "dropped"
         raise

@@ -55,8 +55,7 @@ def tint(name: str) -> int:
 
 def size(count: int) -> str:
     """Bytes in words."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000 or unit == "MB":
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"
-        count //= 1000
-    raise AssertionError
+    if count < 1_000:
+        return f"{count} bytes"
+    shown, unit = (count / 1_000, "kB") if count < 1_000_000 else (count / 1_000_000, "MB")
+    return f"{shown:.0f} {unit}" if shown >= 10 else f"{shown:.1f} {unit}"

@@ -26,6 +26,11 @@ Dice = secrets.SystemRandom
 DAYS = 14
 PEOPLE = 240
 VISITS = 1_200
+NAMES = (
+    *("asa", "birk", "cleo", "dara", "edda", "finn", "gus", "hana", "ivo", "juno", "kai"),
+    *("lena", "mika", "nell", "otto", "pia", "rune", "suki", "tove", "uma", "vera", "yul"),
+)
+HOUSES = ("applecart", "birchpost", "cloudmail", "duskmail", "fernpost", "inkwell", "lampmail", "osprey", "quillpost")
 TROUBLES = ("auth_invalid/site", "source_not_available/site", "interaction_timeout/question", "blocked/site")
 STEPS = ("OPEN", "SELECT_SOURCE", "SUBMIT_CREDENTIALS", "MFA_REQUIRED", "SUBMIT_MFA", "HANDOFF")
 
@@ -47,7 +52,7 @@ def remember_a_fortnight() -> None:
     task = Task.first()
     sources = list(db.session.scalars(select(Source.id).order_by(Source.popularity.desc(), Source.id)))
     assert task is not None
-    people = [{"email": f"visitor{n}@sample.example", "created_at": now()} for n in range(PEOPLE)]
+    people = [{"email": email, "created_at": now()} for email in different_emails(dice)]
     with writing():
         added = insert(Person).returning(Person.id, sort_by_parameter_order=True)
         owners = list(db.session.scalars(added, people))
@@ -89,6 +94,11 @@ def visit(dice: Dice, owners: Sequence[int], sources: Sequence[int], task: int) 
         "steps": steps,
         "is_down": is_down,
     }
+
+
+def different_emails(dice: Dice) -> list[str]:
+    """Of which support sees two letters each: so that they can be told from each other."""
+    return [f"{dice.choice(NAMES)}.{n}@{dice.choice(HOUSES)}.example" for n in range(PEOPLE)]
 
 
 def different_codes(count: int) -> set[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from ..catalog import read_catalog
 from ..current import config
 from ..db import db
 from ..sync import sync
-from . import cast
+from .settings import settings_for
 
 
 @contextmanager
@@ -50,20 +48,6 @@ def app_beside(deck_url: str, api_key: str, folder: Path, *, setenv: Callable[[s
         with app.app_context():
             db.session.remove()
             db.engine.dispose()
-
-
-def settings_for(url: str, deck_url: str, api_key: str, folder: Path) -> dict[str, str]:
-    """Every setting, as the environment holds it; the secrets are new each time."""
-    return {
-        "SECRET_KEY": secrets.token_urlsafe(48),
-        "VAULT_KEYS": "trial:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        "PUBLIC_URL": url,
-        "DECK_BASE_URL": deck_url,
-        "DECK_API_KEY": api_key,
-        "DECK_WEBHOOK_SECRETS": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        "DATABASE_URL": f"sqlite:///{folder / 'gangway.sqlite3'}",
-        "CATALOG": str(cast.CATALOG),
-    }
 
 
 class Quiet(WSGIRequestHandler):

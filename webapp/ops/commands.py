@@ -3,14 +3,80 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 import click
+import sqlalchemy
+from flask import current_app
 from flask.cli import with_appcontext
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..config import Config
+from ..current import config
+from ..db import db
+from ..models import Source
 
 if TYPE_CHECKING:
     from .doctor import Finding
+
+
+def register(cli: click.Group) -> None:
+    for command in (serve, worker, doctor):
+        cli.add_command(command)
+
+
+@click.command()
+@click.option("--bind", default="127.0.0.1:5050", show_default=True, help="Address to listen on.")
+@click.option("--web", "serves", flag_value="web", help="Only what people use: no webhooks, no worker.")
+@click.option("--webhooks", "serves", flag_value="webhooks", help="Only where Deck knocks.")
+@click.option("--processes", default=1, show_default=True, help="So many; more than one needs PostgreSQL.")
+@with_appcontext
+def serve(bind: str, serves: str | None, processes: int) -> None:
+    """Serve everything in one process: web app, webhooks and worker. Or one part, and the others elsewhere."""
+    settings = config()
+    if processes > 1 and settings.database_url.startswith("sqlite"):
+        raise click.ClickException("several processes need PostgreSQL: see DATABASE_URL in docs/operators.md")
+    refuse_what_cannot_work(settings)
+    click.echo(f"The database is {settings.database_place}", err=True)
+    os.environ |= {"BIND": bind, "GANGWAY_SERVES": serves or "all", "GANGWAY_PROCESSES": str(processes)}
+    os.environ |= {"GANGWAY_OPS": settings.ops_bind, "GANGWAY_DRAIN": str(settings.drain_seconds)}
+    if processes > 1 and settings.ops_bind:  # where processes count together
+        counts = tempfile.mkdtemp(prefix="gangway-counts-")
+        os.environ |= {"PROMETHEUS_MULTIPROC_DIR": counts, "GANGWAY_COUNTS": counts}
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", "python:webapp.serving"])  # noqa: S606
+
+
+def refuse_what_cannot_work(settings: Config) -> None:
+    """What no waiting mends. A database that is away is no reason: it may come back, and `/readyz` tells."""
+    if not settings.catalog.is_file():
+        file = settings.catalog.absolute()
+        raise click.ClickException(f"CATALOG: there is no file {file}. docs/operators.md shows one.")
+    try:
+        has_tables = sqlalchemy.inspect(db.engine).has_table(Source.__tablename__)
+    except SQLAlchemyError:
+        return
+    if not has_tables:
+        raise click.ClickException(f"{settings.database_place} has no tables: run `gangway db upgrade` first")
+
+
+@click.command()
+@with_appcontext
+def worker() -> None:
+    """Run only the worker: inbox, refreshes, unfinished writes."""
+    from .. import logs, serving
+    from ..worker import Worker
+    from . import port
+
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    logs.start(config().log_format)
+    if config().ops_bind:
+        port.serve(app, serving.listen(config().ops_bind))
+    signal.signal(signal.SIGTERM, lambda *_: app.extensions["gangway"].bus.close())
+    Worker(app).run_forever()
 
 
 @click.command()

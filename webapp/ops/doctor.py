@@ -16,9 +16,10 @@ from standardwebhooks import Webhook
 
 from .. import metrics
 from ..catalog import BadCatalog, read_catalog
+from ..config import LIVE_DECK
 from ..current import config, deck, vault
 from ..db import db, now
-from ..deck import DeckError, DeckRefused
+from ..deck import DeckError, DeckRefused, NotFound
 from ..models import Chore, Run, Source, Task
 from ..sync import WANTED_EVENTS
 from ..vault import Unsealable
@@ -64,6 +65,9 @@ def examine(http: httpx.Client) -> Iterator[Finding]:
 def key(http: httpx.Client) -> Iterator[Finding]:
     try:
         deck().test()
+    except NotFound:
+        what = f"{config().deck_base_url} answers 404, which Deck does not"
+        yield Finding("key", "fail", what, f"Is DECK_BASE_URL right? It ends in /v2; live Deck's is {LIVE_DECK}.")
     except DeckRefused as error:
         yield Finding("key", "fail", f"Deck refuses it ({error.status})", "Set DECK_API_KEY to a key that is active.")
     except DeckError as error:
@@ -160,20 +164,20 @@ def refused(http: httpx.Client) -> Iterator[Finding]:
 
 
 def database(http: httpx.Client) -> Iterator[Finding]:
-    start = time.monotonic()
+    place, start = config().database_place, time.monotonic()
     try:
         revision = write_something()
     except SQLAlchemyError as error:
         todo = "Is DATABASE_URL right, the server there, the disk not full?"
-        yield Finding("database", "fail", f"takes no writes: {type(error).__name__}", todo)
+        yield Finding("database", "fail", f"{place} takes no writes: {type(error).__name__}", todo)
         return
     except Exception as error:
         if "no such table" not in str(error):
             raise
-        yield Finding("database", "fail", "it has no tables", "Run `gangway db upgrade`.")
+        yield Finding("database", "fail", f"{place} has no tables", "Run `gangway db upgrade`.")
         return
     took = time.monotonic() - start
-    what = f"{db.engine.dialect.name}, wrote in {took * 1_000:.0f} ms"
+    what = f"{db.engine.dialect.name}, wrote in {took * 1_000:.0f} ms: {place}"
     yield Finding("database", "ok" if took < WITHIN else "warn", what, "" if took < WITHIN else "It is slow.")
     state = compared(revision)
     behind = "Run `gangway db upgrade`." if state == "behind" else ""
