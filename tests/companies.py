@@ -10,13 +10,41 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 from flask import Flask
 from standardwebhooks import Webhook
 
-from tests.people import Deck
-from tests.test_hosts import Server
+from tests.people import Deck, Visitor
 from webapp.db import db, writing
 from webapp.models import Delivery, Endpoint, Host, HostEvent, HostKey
+
+RETURN = "https://tidepool.example/connected"
+BANK, CARD, PASSWORD, CODE = "Maple & Main Bank", "4500123412341234", "maple-leaf-9", "246810"
+
+
+class Server:
+    """The company's server, with its secret key."""
+
+    def __init__(self, app: Flask, key: str) -> None:
+        self.key = key
+        self.http = httpx.Client(
+            transport=httpx.WSGITransport(app=app),
+            base_url="http://localhost/v1",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+
+    def asks(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        return self.http.request(method, path, json=body, headers=headers)
+
+    def invites(self, user: str = "user-7", **more: Any) -> dict[str, Any]:
+        answer = self.asks("POST", "/connect/sessions", {"user": {"client_user_id": user}, **more})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def reads(self, path: str) -> dict[str, Any]:
+        answer = self.asks("GET", path)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
 
 def founded(app: Flask, name: str = "Tidepool Savings", **more: Any) -> Server:
@@ -34,6 +62,10 @@ def listens(app: Flask, url: str, name: str = "Tidepool Savings") -> str:
     with app.app_context(), writing():
         host = db.session.query(Host).filter_by(name=name).one()
         return Endpoint.set_up(host, url, app.extensions["gangway"].vault)
+
+
+Company = Callable[..., Server]
+"""Founds one: its name, and more of a `Host`."""
 
 
 class Receiver:
@@ -117,3 +149,32 @@ def the_delivery(tidepool: Server) -> dict[str, Any]:
 def run_command(app: Flask, *words: str) -> str:
     done = app.test_cli_runner().invoke(args=["host", *words])
     return done.output
+
+
+def follows(visitor: Visitor, invited: dict[str, Any]) -> None:
+    visitor.opens(invited["hosted_url"].removeprefix("http://localhost"))
+    visitor.presses("Continue")
+
+
+def led_to(visitor: Visitor) -> httpx.URL:
+    """Where the page leads by itself."""
+    (refresh,) = [i for i in visitor.tree.iter("meta") if i.get("http-equiv") == "refresh"]
+    delay, _, address = str(refresh.get("content")).partition(";url=")
+    assert delay == "0"
+    return httpx.URL(address)
+
+
+def connects(visitor: Visitor, deck: Deck) -> None:
+    visitor.presses("Agree and continue")
+    picks_the_bank(visitor, deck)
+
+
+def picks_the_bank(visitor: Visitor, deck: Deck) -> None:
+    """And goes through with it."""
+    visitor.presses(BANK)
+    visitor.presses("Sign in", username=CARD, password=PASSWORD)
+    deck.goes_on()
+    visitor.looks_again()
+    visitor.presses("Continue", f0=CODE)
+    deck.goes_on()
+    visitor.looks_again()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import argon2
@@ -18,16 +21,22 @@ import time_machine
 from flask import Flask
 from flask_migrate import upgrade
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import Engine
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.util import LRUCache
+from werkzeug.routing import Rule
 
 from tests.databases import Databases, PostgresDatabases, SqliteFiles, throw_away
+from tests.deck.line import Line
+from tests.deck.once import assert_nothing_secret_is_kept
+from tests.deck.wire import wire
+from tests.log_reader import Reader
 from tests.people import Deck, Visitor
 from tests.services import postgres, redis
 from webapp import create_app, limits
 from webapp.catalog import read_catalog
 from webapp.config import Config
-from webapp.current import Parts
 from webapp.db import db
-from webapp.deck import DeckClient
 from webapp.demo import cast
 from webapp.models import person
 from webapp.sync import sync
@@ -97,6 +106,37 @@ def templates_are_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(autouse=True, scope="session")
+def addresses_are_compiled_once() -> Iterator[None]:
+    """Werkzeug makes a function of every address of an app; the apps of all tests share them."""
+    made: dict[object, Callable[..., tuple[str, str]]] = {}
+    compile_builder = Rule._compile_builder
+
+    def once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (rule.rule, tuple(rule._trace), str(rule.defaults), append_unknown)
+        if key not in made:
+            made[key] = compile_builder(rule, append_unknown)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def statements_are_compiled_once() -> Iterator[None]:
+    """Every app has an engine of its own, with a cache of its own; those of all tests share one."""
+    compiled = LRUCache[object, object](5_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Engine, "_compiled_cache", property(lambda engine: compiled, lambda engine, own: None), raising=False
+        )
+        # A statement is kept by its dialect: two engines for the same kind of database write the same SQL.
+        patch.setattr(DefaultDialect, "__eq__", lambda one, other: type(one) is type(other))
+        patch.setattr(DefaultDialect, "__hash__", lambda dialect: hash(type(dialect)))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def passwords_are_hashed_cheaply() -> Iterator[None]:
     """Argon2 with small costs; `tests/security/test_sessions.py` looks at the real ones."""
     with pytest.MonkeyPatch.context() as patch:
@@ -138,13 +178,16 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    """Where databases live on the stack under test."""
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    """Where databases live on the stack under test: SQLite's files in memory, where the machine has a place for that."""
     if request.config.getoption("--stack") == "sqlite":
-        return SqliteFiles(tmp_path_factory.mktemp("db"))
+        in_memory = Path("/dev/shm")
+        with TemporaryDirectory(prefix="gangway-test-", dir=in_memory if in_memory.is_dir() else None) as folder:
+            yield SqliteFiles(Path(folder))
+        return
     server = postgres()
     assert server, "the stack `postgres` needs a PostgreSQL server"
-    return PostgresDatabases(server)
+    yield PostgresDatabases(server)
 
 
 @pytest.fixture
@@ -207,14 +250,6 @@ def app(world: World, database_url: str, redis_url: str) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def wire(app: Flask, transport: httpx.BaseTransport) -> None:
-    """Give the app's Deck client another wire. The fake stands where the network would."""
-    parts: Parts = app.extensions["gangway"]
-    config = parts.config
-    client = DeckClient(api_key=config.deck_api_key, base_url=config.deck_base_url, transport=transport)
-    app.extensions["gangway"] = dataclasses.replace(parts, deck=client)
-
-
 @pytest.fixture
 def deck(app: Flask, world: World) -> Deck:
     """Deck as a story teller: it goes on when told."""
@@ -234,3 +269,28 @@ def later() -> Iterator[Callable[..., None]]:
     """Time passing for all of us: `later(minutes=5)`. Deck's own clock is the twin's and stays where it is."""
     with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
         yield lambda **span: traveller.shift(timedelta(**span))
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    """Of the log, from INFO on."""
+    reader, log = Reader(), logging.getLogger("gangway")
+    before = log.level
+    log.addHandler(reader)
+    log.setLevel(logging.INFO)
+    yield reader
+    log.removeHandler(reader)
+    log.setLevel(before)
+
+
+@pytest.fixture
+def line(app: Flask, world: World) -> Line:
+    """The wire between us and Deck, in somebody else's hands."""
+    return Line(app, world)
+
+
+@pytest.fixture
+def nothing_secret(line: Line, database_url: str) -> Iterator[None]:
+    """Whatever happens: what people typed is not in the database afterwards."""
+    yield
+    assert_nothing_secret_is_kept(database_url)

@@ -37,7 +37,9 @@ class SqliteFiles:
         return new
 
     def drop(self, address: str) -> None:
-        """Its folder goes by itself."""
+        path = Path(address.removeprefix("sqlite:///"))
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink(missing_ok=True)
 
 
 class PostgresDatabases:
@@ -56,6 +58,8 @@ class PostgresDatabases:
     def _create(self, how: str) -> str:
         name = f"gangway_test_{secrets.token_hex(6)}"
         self._run(f"CREATE DATABASE {name}{how}")
+        # No story is about a machine that loses its power: a commit need not wait for the disk.
+        self._run(f"ALTER DATABASE {name} SET synchronous_commit = off")
         return f"postgresql+psycopg://{self.server.partition('://')[2].rpartition('/')[0]}/{name}"
 
     def _run(self, statement: str) -> None:

@@ -22,6 +22,8 @@ STOPS = {"task_run.interaction_required", "task_run.review_required", "task_run.
 class Visitor:
     """A person with a plain browser: no scripting, cookies, same-origin headers."""
 
+    _read: tuple[httpx.Response, Element] | None = None
+
     def __init__(self, app: Flask, base_url: str = "http://localhost") -> None:
         self.app = app
         self.http = httpx.Client(transport=httpx.WSGITransport(app=app), base_url=base_url)
@@ -71,7 +73,10 @@ class Visitor:
 
     @property
     def tree(self) -> Element:
-        return html5lib.parse(self.page.text, namespaceHTMLElements=False)
+        """The page as a browser understands it; read once, however often somebody looks."""
+        if self._read is None or self._read[0] is not self.page:
+            self._read = self.page, html5lib.parse(self.page.text, namespaceHTMLElements=False)
+        return self._read[1]
 
     def sees(self) -> str:
         """What a person reads on the page."""

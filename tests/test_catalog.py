@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from webapp.demo import cast
 from webapp.models import Source, Task
 from webapp.sync import sync
 
+OPERATORS = Path(__file__).parent.parent / "docs/operators.md"
 SMALL = """
 [[tasks]]
 slug = "bill"
@@ -39,6 +41,7 @@ def written(folder: Path, text: str) -> Path:
         (('slug = "acme"', 'slug = "Acme Inc"'), r"sources\[0\].slug"),
         (('name = "Acme"', 'name = ""'), r"sources\[0\].name"),
         (('url = "https://acme.example/"', 'url = "http://acme.example/"'), r"sources\[0\].url"),
+        (('url = "https://acme.example/"', 'url = "https://acme.example:abc/"'), r"sources\[0\].url"),
         (('name = "Acme"', 'name = "Acme"\nlogo = "x.png"'), r"sources\[0\]: no setting is called 'logo'"),
         (('name = "Acme"', 'name = "Acme"\npopularity = "high"'), r"sources\[0\].popularity"),
         (
@@ -56,11 +59,6 @@ def written(folder: Path, text: str) -> Path:
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
     with pytest.raises(BadCatalog, match=complaint):
         read_catalog(written(tmp_path, SMALL.replace(*change)))
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadCatalog, match="cannot be read"):
-        read_catalog(tmp_path / "nothing.toml")
 
 
 def synced(app: Flask, path: Path) -> list[str]:
@@ -110,3 +108,15 @@ def test_a_fresh_database_adopts_what_deck_has_already(app: Flask, deck: Deck) -
     sources = len(deck.objects("sources"))
     assert synced(app, cast.CATALOG) == []
     assert len(deck.objects("sources")) == sources
+
+
+def test_the_example_for_operators_is_a_whole_catalog(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", OPERATORS.read_text(), re.DOTALL)
+    catalog = read_catalog(written(tmp_path, example))
+    assert (len(catalog.sources), len(catalog.tasks)) == (1, 1)
+
+
+def test_where_it_was_looked_for_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadCatalog, match=f"there is no file {tmp_path}/catalog.toml: docs/operators.md shows one"):
+        read_catalog(Path("catalog.toml"))

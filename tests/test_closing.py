@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,13 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import func, select
 
-import webapp.closing
-from tests.deck.line import Line, PowerCut
-from tests.deck.once import BANK, CARD, PASSWORD, dies, intents
+from tests.deck.line import Line
+from tests.deck.once import BANK, CARD, PASSWORD
 from tests.people import Deck, Visitor
 from webapp.cli import cli
 from webapp.db import db
 from webapp.live import version_for
 from webapp.models import BrowserSession, Connection, ConnectSession, Event, Run
-from webapp.twin.world import World
 
 Later = Callable[..., None]
 
@@ -27,13 +24,8 @@ EMAIL, OURS = "robin@sample.example", "correct horse battery"
 CREATE, DELETE, SEE = "POST /v2/credentials", "DELETE /v2/credentials/.*", "GET /v2/credentials/.*"
 OF_A_PERSON = {"person", "browser_session", "connection", "connect_session", "run", "move", "prompt", "intent"}
 OF_A_PERSON |= {"invitation"}  # of people hosts send us
-OF_A_PERSON |= {"visit_event", "error_report", "staff_note"}
+OF_A_PERSON |= {"visit_event", "follow", "error_report", "staff_note"}
 """Tables whose rows are about somebody. That they are forgotten is told to their host, so what it is told stays."""
-
-
-@pytest.fixture
-def line(app: Flask, world: World) -> Line:
-    return Line(app, world)
 
 
 @pytest.fixture
@@ -221,216 +213,6 @@ def test_somebody_elses_things_stay(app: Flask, connected: Visitor, deck: Deck, 
     assert "Northlight Power" in sam.sees() and "Connected" in sam.sees()
     assert len(kept_at_deck(deck)) == 1
     assert rows(app)["person"] == 1
-
-
-# --- when Deck is away -------------------------------------------------------------------------------------------
-
-
-def test_deck_may_be_away_for_days(app: Flask, asked: Visitor, deck: Deck, line: Line, later: Later) -> None:
-    line.trouble(".*", "fails", times=100_000)
-    deletes_the_account(asked)
-    minutes_pass(deck, later)
-    for _ in range(3):
-        later(days=1)
-        minutes_pass(deck, later, minutes=2)
-    assert rows(app)["connection"] == 2, "nothing goes before Deck has confirmed"
-    assert len(kept_at_deck(deck)) == 2
-    line.troubles.clear()
-    later(minutes=6)
-    minutes_pass(deck, later)
-    assert (rows(app), kept_at_deck(deck)) == ({}, [])
-
-
-def test_deck_that_says_deleted_and_keeps_it_is_told_again(
-    app: Flask, connected: Visitor, deck: Deck, later: Later
-) -> None:
-    """It is what a GET says that counts."""
-    deletes_the_account(connected)
-    deck.our_watchdog_looks()
-    (credential,) = deck.objects("credentials")
-    assert credential["status"] == "deleted"
-    credential["status"] = "verified"
-    later(minutes=3)
-    deck.our_watchdog_looks()
-    assert rows(app)["connection"] == 1
-    minutes_pass(deck, later)
-    assert (rows(app), kept_at_deck(deck)) == ({}, [])
-
-
-def test_a_credential_deck_has_never_heard_of_holds_up_nothing(
-    app: Flask, connected: Visitor, deck: Deck, later: Later
-) -> None:
-    deck.world.stores["credentials"].clear()
-    deletes_the_account(connected)
-    minutes_pass(deck, later)
-    assert rows(app) == {}
-
-
-def test_one_sign_in_deck_cannot_tell_about_holds_up_nobody_else(
-    app: Flask, connected: Visitor, deck: Deck, line: Line, later: Later
-) -> None:
-    sam = Visitor(app)
-    sam.signs_up("sam@sample.example")
-    sam.signs_in_at("Northlight Power", EMAIL, "bright-light-7")
-    deck.goes_on()
-    first = deck.objects("credentials")[0]["id"]
-    line.trouble(f"GET /v2/credentials/{first}", "fails", times=100_000)
-    for visitor in (connected, sam):
-        deletes_the_account(visitor)
-    minutes_pass(deck, later)
-    assert rows(app)["person"] == 1
-    line.troubles.clear()
-    minutes_pass(deck, later)
-    assert rows(app) == {}
-
-
-# --- sign-ins nobody knows about -----------------------------------------------------------------------------------
-
-
-def test_a_sign_in_on_its_way_is_found_and_destroyed(
-    app: Flask, robin: Visitor, deck: Deck, line: Line, later: Later
-) -> None:
-    line.trouble(CREATE, "we die after")
-    dies(lambda: robin.signs_in_at("Northlight Power", EMAIL, "bright-light-7"))
-    assert intents(app) == [("credential.store", "pending")]
-    deletes_the_account(robin)
-    deck.our_watchdog_looks()
-    assert len(kept_at_deck(deck)) == 1
-    with app.app_context():
-        assert db.session.scalars(select(Connection.status)).all() == ["new"], "whether Deck has it is not known yet"
-    minutes_pass(deck, later)
-    assert (rows(app), kept_at_deck(deck)) == ({}, [])
-
-
-def test_a_sign_in_that_turns_up_late_is_destroyed_too(
-    app: Flask, robin: Visitor, deck: Deck, line: Line, later: Later
-) -> None:
-    """Deck did not list it when we first asked."""
-    line.trouble(CREATE, "answer is lost")
-    line.trouble("GET /v2/credentials", "fails")
-    robin.signs_in_at("Northlight Power", EMAIL, "bright-light-7")
-    assert robin.page.status_code == 502
-    hidden = dict(deck.world.stores["credentials"])
-    deck.world.stores["credentials"].clear()
-    later(seconds=10)
-    deck.our_worker_works()
-    assert intents(app) == [("credential.forget", "lost")]
-    deck.world.stores["credentials"].update(hidden)
-    deletes_the_account(robin)
-    minutes_pass(deck, later, minutes=6)
-    assert (rows(app), kept_at_deck(deck)) == ({}, [])
-
-
-# --- dying -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def power(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """`power(n)`: the process is gone right before or after the n-th write transaction from now on."""
-    count, end = itertools.count(), [-1]
-    committed = webapp.closing.db.session.commit
-
-    def commit() -> None:
-        number = next(count)
-        if number == end[0] * 2:
-            raise PowerCut
-        committed()
-        if next(count) == end[0] * 2 + 1:
-            raise PowerCut
-
-    def cut(number: int) -> None:
-        nonlocal count
-        count = itertools.count()
-        end[0] = number
-
-    monkeypatch.setattr(db.session, "commit", commit)
-    yield cut
-    monkeypatch.undo()
-
-
-def test_killed_at_any_write_it_goes_on(
-    app: Flask, asked: Visitor, deck: Deck, later: Later, power: Callable[[int], None]
-) -> None:
-    """Every pass is cut short, one write later each time; what was begun is finished by the next ones."""
-    deletes_the_account(asked)
-    deaths = 0
-    for number in range(40):
-        later(minutes=3)
-        power(number % 8)
-        try:
-            deck.our_watchdog_looks()
-        except PowerCut:
-            deaths += 1
-        power(-1)
-        if not rows(app):
-            break
-    assert deaths > 4
-    minutes_pass(deck, later)
-    assert (rows(app), kept_at_deck(deck)) == ({}, [])
-
-
-@pytest.mark.parametrize("fate", ["we die before", "we die after"])
-@pytest.mark.parametrize("call", [DELETE, SEE])
-def test_killed_in_the_middle_of_a_call_it_goes_on(
-    app: Flask, asked: Visitor, deck: Deck, line: Line, later: Later, call: str, fate: str
-) -> None:
-    deletes_the_account(asked)
-    line.trouble(call, fate)  # type: ignore[arg-type]
-    dies(lambda: minutes_pass(deck, later))
-    minutes_pass(deck, later)
-    assert (rows(app), kept_at_deck(deck)) == ({}, [])
-
-
-# --- latecomers --------------------------------------------------------------------------------------------------
-
-
-def test_a_webhook_that_comes_late_is_parked(app: Flask, connected: Visitor, deck: Deck, later: Later) -> None:
-    credential = deck.objects("credentials")[0]["id"]
-    deletes_the_account(connected)
-    minutes_pass(deck, later)
-    assert rows(app) == {}
-    with deck.world.lock:
-        deck.world.touch(deck.world.stores["credentials"][credential], status="invalid")
-        deck.world.events.emit("credential.invalid", "credentials", deck.world.stores["credentials"][credential])
-    deck.lets_pass(seconds=1)
-    with app.app_context():
-        last = db.session.scalars(select(Event).order_by(Event.id.desc())).first()
-        assert last is not None and (last.subject, last.parked) == (credential, "unknown")
-    assert rows(app) == {}
-
-
-def test_requests_under_way_still_find_their_rows(app: Flask, robin: Visitor, deck: Deck, later: Later) -> None:
-    deletes_the_account(robin)
-    deck.our_watchdog_looks()
-    later(minutes=1, seconds=30)
-    deck.our_watchdog_looks()
-    assert rows(app)["person"] == 1
-    later(minutes=1)
-    deck.our_watchdog_looks()
-    assert rows(app) == {}
-
-
-def test_a_sign_in_that_was_being_sent_meanwhile_goes_too(
-    app: Flask, robin: Visitor, deck: Deck, line: Line, later: Later, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The form was sent just before: its request finishes while the account is closing."""
-    robin.picks("Northlight Power")
-    other_tab = Visitor(app)
-    other_tab.http.cookies = robin.http.cookies
-    carry, done = line.handle_request, []
-
-    def meanwhile(request: object) -> object:
-        if not done:
-            done.append(1)
-            deletes_the_account(other_tab)
-            deck.our_watchdog_looks()
-        return carry(request)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(line, "handle_request", meanwhile)
-    robin.presses("Sign in", username=EMAIL, password="bright-light-7")
-    assert robin.page.status_code < 500 and done
-    minutes_pass(deck, later, minutes=6)
-    assert (rows(app), kept_at_deck(deck)) == ({}, [])
 
 
 # --- for operators -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_each_needed_setting_is_named_when_it_is_missing(name: str) -> None:
         ("PUBLIC_URL", "https://user:pass@connect.example.com"),
         ("PUBLIC_URL", "https://connect.example.com?x=1"),
         ("PUBLIC_URL", "https://[half"),
+        ("PUBLIC_URL", "https://example.com/connect"),
         ("DECK_WEBHOOK_SECRETS", "whsec_short"),
         ("DECK_WEBHOOK_SECRETS", KEY),
         ("DECK_WEBHOOK_SECRETS", f"whsec_{KEY},"),
@@ -86,3 +88,47 @@ def test_plain_http_is_for_this_machine_only() -> None:
 def test_a_heroku_style_postgres_address_gets_our_driver() -> None:
     config = Config.from_env({**GOOD, "DATABASE_URL": "postgres://db/gangway"})
     assert config.database_url == "postgresql+psycopg://db/gangway"
+
+
+def test_a_relative_database_file_lies_where_the_command_is_run_as_the_catalog_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Config.from_env(GOOD).database_url == f"sqlite:///{tmp_path}/gangway.sqlite3"
+    for given, meant in (
+        ("sqlite:///data/live.sqlite3", f"sqlite:///{tmp_path}/data/live.sqlite3"),
+        ("sqlite:////srv/gangway.sqlite3", "sqlite:////srv/gangway.sqlite3"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+    ):
+        assert Config.from_env({**GOOD, "DATABASE_URL": given}).database_url == meant
+
+
+def test_where_the_data_is_can_be_read_without_the_password() -> None:
+    config = Config.from_env({**GOOD, "DATABASE_URL": "postgresql://gangway:canary@db:5432/live?password=canary"})
+    assert config.database_place == "postgresql://db:5432/live"
+    assert Config.from_env({**GOOD, "DATABASE_URL": "sqlite:////srv/a.sqlite3"}).database_place == "/srv/a.sqlite3"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "module", "extra"),
+    [
+        ("DATABASE_URL", "postgresql://db/gangway", "psycopg", "postgres"),
+        ("REDIS_URL", "redis://bell", "redis", "redis"),
+        ("OIDC_ISSUER", "https://id.example.com", "authlib", "sso"),
+    ],
+)
+def test_a_setting_that_needs_one_more_package_says_which(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, module: str, extra: str
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == module else find(wanted))
+    go_with_it = {"OIDC_CLIENT_ID": "gangway", "OIDC_CLIENT_SECRET": "s"} if extra == "sso" else {}
+    with pytest.raises(BadSetting, match=rf"^{name} needs one more package: install gangway\[{extra}\]$"):
+        Config.from_env({**GOOD, name: value, **go_with_it})
+
+
+def test_an_address_that_is_none_is_shown_one_of_its_own_kind() -> None:
+    with pytest.raises(BadSetting, match=r"such as https://api\.deck\.co/v2$"):
+        Config.from_env({**GOOD, "DECK_BASE_URL": "deck"})
+    with pytest.raises(BadSetting, match=r"such as https://connect\.example\.com$"):
+        Config.from_env({**GOOD, "PUBLIC_URL": "gangway"})

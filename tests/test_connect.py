@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.people import Deck, Visitor, said
+from tests.people import Deck, Visitor
 
 CARD, CARD_PASSWORD = "4500123412341234", "maple-leaf-9"
 
@@ -16,7 +16,7 @@ def test_robin_connects_a_bank_that_asks_for_a_code(robin: Visitor, deck: Deck) 
     assert "We sent a 6-digit code by text message to ••• ••• 4821." in robin.sees()
     assert robin.field("f0").get("autocomplete") == "one-time-code"
 
-    robin.presses("Send code", f0="246 810")
+    robin.presses("Continue", f0="246 810")
     deck.goes_on()
     assert robin.looks_again() == "outcome"
     assert "Maple & Main Bank is connected" in robin.sees()
@@ -31,13 +31,13 @@ def test_a_wrong_code_is_asked_for_again(robin: Visitor, deck: Deck) -> None:
     deck.goes_on()
     robin.looks_again()
 
-    robin.presses("Send code", f0="000000")
+    robin.presses("Continue", f0="000000")
     deck.goes_on()
     assert robin.looks_again() == "interaction"
     assert "That code did not work" in robin.sees()
     assert robin.field("f0").get("value") == ""
 
-    robin.presses("Send code", f0="246810")
+    robin.presses("Continue", f0="246810")
     deck.goes_on()
     assert robin.looks_again() == "outcome"
 
@@ -47,7 +47,7 @@ def test_too_many_wrong_codes_end_the_sign_in_and_robin_gets_a_new_one(robin: Vi
     for _ in range(3):
         deck.goes_on()
         robin.looks_again()
-        robin.presses("Send code", f0="000000")
+        robin.presses("Continue", f0="000000")
     deck.goes_on()
     robin.looks_again()
     assert "did not accept the code" in robin.sees()
@@ -126,65 +126,6 @@ def test_a_source_that_wants_a_company_number_is_given_one(robin: Visitor, deck:
     assert deck.objects("credentials")[-1]["auth_credentials"]["source_fields"] == {"company_number": "5150"}
 
 
-def test_an_expired_code_is_followed_by_a_new_one_without_retyping(robin: Visitor, deck: Deck) -> None:
-    robin.signs_in_at("Quickstep Credit", "robin", "two-step-4")
-    deck.goes_on()
-    deck.lets_pass(seconds=30)
-    robin.looks_again()
-    assert "The code ran out of time" in robin.sees()
-
-    robin.presses("Get a new code")
-    deck.goes_on()
-    robin.looks_again()
-    robin.presses("Send code", f0="112233")
-    deck.goes_on()
-    robin.looks_again()
-    assert "Quickstep Credit is connected" in robin.sees()
-
-
-def test_a_source_that_is_down_is_named_as_the_cause(robin: Visitor, deck: Deck) -> None:
-    robin.signs_in_at("Fogbank Savings", "robin", "grey-day-8")
-    deck.goes_on()
-    robin.looks_again()
-    assert "Fogbank Savings is not working right now" in robin.sees()
-    robin.presses("Choose another source")
-    assert robin.view() == "pick"
-
-
-def test_nobody_types_a_password_into_a_source_known_to_be_down(robin: Visitor, deck: Deck) -> None:
-    for _ in range(3):
-        robin.signs_in_at("Fogbank Savings", "robin", "grey-day-8")
-        deck.goes_on()
-    robin.picks("Fogbank Savings")
-    assert robin.view() == "down"
-    assert (
-        "<input" not in robin.page.text.split("<main")[1].split("</main>")[0].replace('type="hidden"', "")
-        or "password" not in robin.page.text
-    )
-
-
-def test_a_block_is_not_blamed_on_robin_and_not_retried(robin: Visitor, deck: Deck) -> None:
-    robin.signs_in_at("Bramble Insurance", "P-99", "thorns-1")
-    deck.goes_on()
-    robin.looks_again()
-    assert "Trying again now will not help" in robin.sees()
-    assert "Try again" not in [said(button) for button in robin.tree.iter("button")]
-
-    robin.picks("Bramble Insurance")
-    assert robin.view() == "paused"
-
-
-def test_an_unknown_result_is_never_offered_a_retry(robin: Visitor, deck: Deck) -> None:
-    robin.signs_in_at("Perhaps Payments", "robin", "maybe-not-3")
-    deck.goes_on()
-    robin.looks_again()
-    assert "We are checking whether it worked" in robin.sees()
-    session = robin.page.url.path
-
-    robin.posts(f"{session}/again")
-    assert len(deck.objects("task_runs")) == 1, "not even a forged retry starts a second run"
-
-
 def test_a_review_is_waited_for(robin: Visitor, deck: Deck) -> None:
     robin.signs_in_at("Stillwater Trust", "robin", "runs-deep-6")
     deck.goes_on()
@@ -194,17 +135,6 @@ def test_a_review_is_waited_for(robin: Visitor, deck: Deck) -> None:
     deck.goes_on()
     robin.looks_again()
     assert "Stillwater Trust is connected" in robin.sees()
-
-
-def test_a_timeout_may_be_tried_again(robin: Visitor, deck: Deck) -> None:
-    robin.signs_in_at("Longhaul Pensions", "robin", "slow-boat-9")
-    deck.lets_pass(seconds=1)
-    assert robin.looks_again() == "progress"
-    deck.goes_on()
-    robin.looks_again()
-    assert "This took too long" in robin.sees()
-    robin.presses("Try again")
-    assert robin.view() == "progress"
 
 
 def test_when_deck_is_full_robin_stands_in_line_and_it_goes_on_by_itself(robin: Visitor, deck: Deck, later) -> None:
@@ -217,34 +147,6 @@ def test_when_deck_is_full_robin_stands_in_line_and_it_goes_on_by_itself(robin: 
     robin.looks_again()
     assert "Crowded House Rentals is connected" in robin.sees()
     assert len(deck.objects("task_runs")) == 1
-
-
-def test_robin_stops_it(robin: Visitor, deck: Deck) -> None:
-    robin.signs_in_at("Maple & Main Bank", CARD, CARD_PASSWORD)
-    deck.goes_on()
-    robin.looks_again()
-    robin.presses("Stop")
-    assert "Stopping" in robin.sees()
-    deck.lets_pass(seconds=5)
-    robin.looks_again()
-    assert "You stopped this" in robin.sees()
-    assert deck.objects("task_runs")[0]["status"] == "canceled"
-
-
-def test_not_now_leaves_nothing_behind(robin: Visitor, deck: Deck) -> None:
-    robin.opens("/connections")
-    robin.presses("Connect an account")
-    robin.presses("Not now")
-    assert "Nothing connected yet" in robin.sees()
-    assert deck.objects("credentials") == []
-
-
-def test_a_sign_in_that_never_worked_is_not_kept_when_robin_goes_elsewhere(robin: Visitor, deck: Deck) -> None:
-    robin.signs_in_at("Maple & Main Bank", CARD, "not-it")
-    deck.goes_on()
-    robin.looks_again()
-    robin.presses("Choose another source")
-    assert [c["status"] for c in deck.objects("credentials")] == ["deleted"]
 
 
 def test_a_double_click_connects_once(robin: Visitor, deck: Deck) -> None:
@@ -309,3 +211,65 @@ def test_search_finds_by_typo_accent_initials_and_address(robin: Visitor) -> Non
         assert "Fogbank" not in robin.sees(), typed
     robin.presses("Search", q="zzzzqqq")
     assert "We do not support “zzzzqqq” yet" in robin.sees()
+
+
+def test_spaces_around_a_username_and_inside_a_card_number_cost_no_try(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Maple & Main Bank", "  4500 1234 1234 1234 ", CARD_PASSWORD)
+    assert deck.objects("credentials")[0]["auth_credentials"]["username"] == CARD
+
+    robin.signs_in_at("Northlight Power", " robin@sample.example ", "bright-light-7")
+    assert deck.objects("credentials")[1]["auth_credentials"]["username"] == "robin@sample.example"
+
+
+def test_an_incomplete_code_is_noticed_before_it_costs_a_try(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Maple & Main Bank", CARD, CARD_PASSWORD)
+    deck.goes_on()
+    robin.looks_again()
+    robin.presses("Continue", f0="24")
+    assert "This code has 6 digits; you typed 2." in robin.sees()
+
+    robin.presses("Continue", f0="246 810")
+    deck.goes_on()
+    assert robin.looks_again() == "outcome"
+    assert "Maple & Main Bank is connected" in robin.sees()
+
+
+def test_nobody_is_told_of_a_code_that_was_given_already(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Maple & Main Bank", CARD, CARD_PASSWORD)
+    assert "You may be asked for a code" in robin.sees()
+    deck.goes_on()
+    robin.looks_again()
+    robin.presses("Continue", f0="246810")
+    assert robin.view() == "progress"
+    assert "You may be asked for a code" not in robin.sees()
+
+
+def test_a_question_that_is_its_own_label_is_not_called_by_another(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Caisse Côte-Claire", "778201", "cote-claire-3")
+    deck.goes_on()
+    robin.looks_again()
+    robin.presses("Send answer", f0=" ")
+    assert "Fill in your answer." in robin.sees()
+
+
+def test_a_long_wait_is_called_one_and_says_when_it_ends(robin: Visitor, deck: Deck, later) -> None:
+    robin.signs_in_at("Longhaul Pensions", "robin", "slow-boat-9")
+    deck.lets_pass(seconds=1)
+    robin.looks_again()
+    assert "longer than usual" not in robin.sees()
+
+    later(seconds=31)
+    robin.looks_again()
+    assert "Longhaul Pensions takes longer than usual. We have waited for it since" in robin.sees()
+    assert "You can leave: it goes on without you." in robin.sees()
+    assert "we give up" in robin.sees()
+
+    later(minutes=2)
+    robin.looks_again()
+    assert "Longhaul Pensions is very slow today." in robin.sees()
+
+
+def test_the_consent_says_who_keeps_the_sign_in_and_until_when(robin: Visitor) -> None:
+    robin.opens("/connections")
+    robin.presses("Connect an account")
+    assert "Deck keeps them, encrypted, until you disconnect. We do not." in robin.sees()

@@ -70,4 +70,81 @@ def test_a_file_is_handed_on_as_an_attachment(connected: Visitor) -> None:
 
 def test_the_history_names_the_support_code(connected: Visitor) -> None:
     assert "Done Account summary" in connected.sees()
-    assert "code " in connected.sees()
+    assert "reference " in connected.sees()
+
+
+def test_who_left_finds_the_question_at_the_top_of_the_list(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Tidewater Telecom", "robin@sample.example", "high-tide-5")
+    deck.goes_on()
+    robin.signs_in_at("Northlight Power", "robin@sample.example", "bright-light-7")
+    robin.opens("/connections")
+    assert robin.sees().index("Tidewater Telecom asks for something") < robin.sees().index("Northlight Power")
+    assert 'hx-trigger="every' in robin.page.text, "something is going on, so the list asks again"
+
+    robin.presses("Answer")
+    assert "confirm two details" in robin.sees()
+
+
+def test_the_list_asks_for_nothing_when_nothing_is_going_on(connected: Visitor) -> None:
+    connected.opens("/connections")
+    assert "hx-" not in connected.page.text.split("<main")[1]
+
+
+def test_an_uncertain_result_is_run_again_only_by_somebody_who_insists(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Perhaps Payments", "robin", "maybe-not-3")
+    deck.goes_on()
+    robin.opens("/connections")
+    assert "Not sure" in robin.sees()
+    robin.presses("Perhaps Payments")
+    page = robin.page.url.path
+    assert "We do not know whether the latest run worked." in robin.sees()
+    assert "Connected" not in robin.sees() and "Refresh" not in robin.sees()
+
+    robin.posts(f"{page}/refresh")
+    assert robin.page.url.path == page
+    assert len(deck.objects("task_runs")) == 1, "one press alone does nothing"
+
+    robin.presses("I have checked: run it again")
+    assert len(deck.objects("task_runs")) == 2
+
+
+def test_after_wrong_codes_robin_gets_a_new_one_and_types_no_password(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Maple & Main Bank", "4500123412341234", "maple-leaf-9")
+    for _ in range(3):
+        deck.goes_on()
+        robin.looks_again()
+        robin.presses("Continue", f0="000000")
+    deck.goes_on()
+    robin.opens("/connections")
+    assert "Needs a new code" in robin.sees()
+    robin.presses("Maple & Main Bank")
+    assert "The code was not accepted." in robin.sees()
+    assert "Sign in again" not in robin.sees()
+
+    robin.presses("Get a new code")
+    deck.goes_on()
+    assert robin.looks_again() == "interaction"
+    robin.presses("Continue", f0="246810")
+    deck.goes_on()
+    robin.looks_again()
+    assert "Maple & Main Bank is connected" in robin.sees()
+
+
+def test_a_try_that_failed_says_why_and_what_to_do_and_older_ones_are_folded(robin: Visitor, deck: Deck) -> None:
+    for _ in range(2):
+        robin.signs_in_at("Fogbank Savings", "robin", "grey-day-8")
+        deck.goes_on()
+    robin.opens("/connections")
+    assert "Fogbank Savings is not working right now." in robin.sees()
+    assert "Earlier tries that did not work (1)" in robin.sees()
+
+    robin.presses("Remove")
+    assert "Remove Fogbank Savings?" in robin.sees()
+    robin.presses("Remove")
+    assert "Earlier tries" not in robin.sees()
+
+
+def test_two_accounts_at_one_site_can_be_told_apart(robin: Visitor, deck: Deck) -> None:
+    robin.signs_in_at("Maple & Main Bank", "4500123412341234", "maple-leaf-9")
+    robin.opens("/connections")
+    assert "4•••34" in robin.sees()

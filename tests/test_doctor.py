@@ -13,7 +13,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from tests.conftest import SECRET, settings, wire
+from tests.conftest import SECRET, settings
+from tests.deck.wire import wire
 from tests.people import Deck, Visitor
 from webapp import create_app, metrics
 from webapp.db import db, writing
@@ -67,6 +68,18 @@ def test_deck_that_is_away(app: Flask) -> None:
 
     wire(app, httpx.MockTransport(away))
     assert "DECK_BASE_URL" in findings(app)["key"].todo
+
+
+def test_an_address_that_lacks_its_end(app: Flask, world: World, database_url: str) -> None:
+    lost = create_app(settings(database_url, deck_base_url="http://twin.localhost"))
+    wire(lost, httpx.WSGITransport(app=create_twin(world)))
+    found = findings(lost)["key"]
+    assert found.status == "fail" and "404" in found.what
+    assert "DECK_BASE_URL" in found.todo and "DECK_API_KEY" not in found.todo, "the key is not to blame"
+
+
+def test_which_database_was_looked_at(app: Flask, database_url: str) -> None:
+    assert database_url.removeprefix("sqlite:///") in findings(app)["database"].what
 
 
 def test_a_webhook_that_deck_has_switched_off_or_never_had(app: Flask, world: World) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from flask import Flask
 from sqlalchemy import select
 
 from tests.deck.line import WHOLE_CALL, Fate, Line
@@ -14,7 +11,6 @@ from tests.deck.once import (
     CARD,
     PASSWORD,
     Later,
-    assert_nothing_secret_is_kept,
     dies,
     everything_went_well,
     happened,
@@ -24,22 +20,12 @@ from tests.deck.once import (
 from tests.people import Deck, Visitor
 from webapp.db import db
 from webapp.models import Run
-from webapp.twin.world import World
 
 STORE, RUN, ANSWER = "POST /v2/credentials", "POST /v2/tasks/.*/run", "POST /v2/task-runs/.*/interaction"
 LOOK = "GET /v2/credentials"
 
 
-@pytest.fixture
-def line(app: Flask, world: World) -> Line:
-    return Line(app, world)
-
-
-@pytest.fixture(autouse=True)
-def nothing_secret(line: Line, database_url: str) -> Iterator[None]:
-    yield
-    assert_nothing_secret_is_kept(database_url)
-
+pytestmark = pytest.mark.usefixtures("nothing_secret")
 
 # --- the sign-in -------------------------------------------------------------------------------------------------
 
@@ -99,10 +85,11 @@ def test_a_sign_in_nobody_can_ask_about_is_typed_again_and_the_first_one_is_not_
     assert [c["status"] for c in deck.objects("credentials")] == ["deleted", "verified"]
 
 
-def test_a_sign_in_deck_refuses_is_said_so_and_changes_nothing(robin: Visitor, deck: Deck, line: Line) -> None:
+def test_a_source_deck_has_lost_is_our_trouble_and_changes_nothing(robin: Visitor, deck: Deck, line: Line) -> None:
     deck.world.stores["sources"].clear()
     robin.signs_in_at(BANK, CARD, PASSWORD)
-    assert robin.page.status_code == 422
+    assert robin.page.status_code == 502
+    assert "not accepted" not in robin.sees()
     assert intents(deck.app) == [("credential.store", "refused")]
     assert PASSWORD not in robin.page.text
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from flask import Flask
 from sqlalchemy import select
 
 from tests.deck.line import WHOLE_CALL, Fate, Line
@@ -15,7 +12,6 @@ from tests.deck.once import (
     CODE,
     PASSWORD,
     Later,
-    assert_nothing_secret_is_kept,
     dies,
     everything_went_well,
     happened,
@@ -25,22 +21,12 @@ from tests.deck.once import (
 from tests.people import Deck, Visitor
 from webapp.db import db
 from webapp.models import Connection
-from webapp.twin.world import World
 
 ANSWER, CANCEL = "POST /v2/task-runs/.*/interaction", "POST /v2/task-runs/.*/cancel"
 SEE, DELETE = "GET /v2/task-runs/.*", "DELETE /v2/credentials/.*"
 
 
-@pytest.fixture
-def line(app: Flask, world: World) -> Line:
-    return Line(app, world)
-
-
-@pytest.fixture(autouse=True)
-def nothing_secret(line: Line, database_url: str) -> Iterator[None]:
-    yield
-    assert_nothing_secret_is_kept(database_url)
-
+pytestmark = pytest.mark.usefixtures("nothing_secret")
 
 # --- answers -----------------------------------------------------------------------------------------------------
 
@@ -56,7 +42,7 @@ def asked(robin: Visitor, deck: Deck, line: Line) -> Visitor:
 
 def test_an_answer_that_arrived_is_not_asked_for_again(asked: Visitor, deck: Deck, line: Line, later: Later) -> None:
     line.trouble(ANSWER, "answer is lost")
-    asked.presses("Send code", f0=CODE)
+    asked.presses("Continue", f0=CODE)
     assert asked.view() == "progress"
     everything_went_well(asked, deck, later)
     assert happened(deck, "task_run.interaction_required") == 1
@@ -64,7 +50,7 @@ def test_an_answer_that_arrived_is_not_asked_for_again(asked: Visitor, deck: Dec
 
 def test_an_answer_that_never_arrived_is_asked_for_again(asked: Visitor, deck: Deck, line: Line, later: Later) -> None:
     line.trouble(ANSWER, "never arrives")
-    asked.presses("Send code", f0=CODE)
+    asked.presses("Continue", f0=CODE)
     assert (asked.page.status_code, asked.view()) == (502, "interaction")
     assert "Please type it once more" in asked.sees()
     assert CODE not in asked.page.text
@@ -77,7 +63,7 @@ def test_an_answer_nobody_can_ask_about_is_looked_into_later(
 ) -> None:
     line.trouble(ANSWER, fate)
     line.trouble(SEE, "fails", after=1)  # the look before the answer still works
-    asked.presses("Send code", f0=CODE)
+    asked.presses("Continue", f0=CODE)
     assert asked.page.status_code == 502
     assert intents(deck.app)[-1] == ("run.answer", "pending")
     later(seconds=6)
@@ -91,7 +77,7 @@ def test_we_die_while_an_answer_is_sent(
     asked: Visitor, deck: Deck, line: Line, later: Later, fate: Fate, then: str
 ) -> None:
     line.trouble(ANSWER, fate)
-    dies(lambda: asked.presses("Send code", f0=CODE))
+    dies(lambda: asked.presses("Continue", f0=CODE))
     assert looks(asked) == "progress"
     later(seconds=31)
     deck.our_worker_works()
@@ -104,7 +90,7 @@ def test_an_answer_that_comes_too_late_leads_to_what_is_true_now(
 ) -> None:
     deck.losing_webhooks = True
     deck.lets_pass(hours=1)
-    asked.presses("Send code", f0=CODE)
+    asked.presses("Continue", f0=CODE)
     assert asked.page.status_code == 409
     assert asked.view() == "outcome"
     assert not [call for call in line.calls if call.endswith("/interaction")]

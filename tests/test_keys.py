@@ -104,16 +104,20 @@ class PowerCut(BaseException):
     pass
 
 
-def test_killed_between_two_batches_it_goes_on(results: Flask) -> None:
+def test_killed_between_two_batches_it_goes_on(results: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything(results)
     starts_with_keys(results, NEW, OLD)
 
-    def dies(sealed_anew: int) -> None:
+    replace = webapp.keys.replace
+
+    def dies(sealed: webapp.keys.Sealed, anew: list[dict[str, object]]) -> int:
+        replace(sealed, anew)
         raise PowerCut
 
     for batch in range(1, 4):
-        with results.app_context(), pytest.raises(PowerCut):
-            rotate(dies)
+        with monkeypatch.context() as patch, results.app_context(), pytest.raises(PowerCut):
+            patch.setattr(webapp.keys, "replace", dies)
+            rotate()
         with results.app_context():
             assert count_by_key()["new"] == 2 * batch
             assert everything(results) == before

@@ -73,7 +73,7 @@ def test_every_change_is_pushed_and_the_end_closes_the_stream(
     assert "6-digit code" in next(stream)
 
     robin.looks_again()
-    robin.presses("Send code", f0="246810")
+    robin.presses("Continue", f0="246810")
     assert "Signing in" in next(stream)
     deck.goes_on()
     rest = list(stream)
@@ -97,7 +97,9 @@ def test_a_process_that_ends_lets_the_page_come_back(
     next(stream)
     app.extensions["gangway"].bus.close()
     (farewell,) = stream
-    assert 1_000 <= int(farewell.removeprefix("retry: ")) < 5_000, "come back, and not all at once; it is not over"
+    assert 1_000 <= int(farewell.removeprefix("event: farewell\nretry: ")) < 5_000, (
+        "come back, and not all at once; it is not over"
+    )
 
 
 def test_the_stream_is_not_cached_or_buffered(robin: Visitor, deck: Deck) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 
 import httpx
@@ -11,11 +13,13 @@ import pytest
 import time_machine
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.exc import TimeoutError
 
 from tests.deck.line import Line
 from tests.people import Deck, Visitor
 from tests.security.tools import OURS, ask
-from webapp import metrics
+from webapp import metrics, streams
+from webapp.db import CountedPool
 from webapp.deck import DeckClient, DeckDown
 from webapp.ops import figures
 from webapp.ops.port import Port
@@ -59,7 +63,7 @@ def connects(robin: Visitor, deck: Deck) -> None:
     robin.signs_in_at("Maple & Main Bank", USERNAME, PASSWORD)
     deck.goes_on()
     robin.looks_again()
-    robin.presses("Send code", f0=CODE)
+    robin.presses("Continue", f0=CODE)
     deck.goes_on()
     assert robin.looks_again() == "outcome"
 
@@ -146,9 +150,23 @@ def test_an_open_page_is_counted_and_so_is_how_it_ended(scraper: Scraper) -> Non
     gone = metrics.counted(iter([b"data: 1\n\n", b"data: 2\n\n"]))
     next(gone)
     gone.close()  # type: ignore[attr-defined]
-    list(metrics.counted(iter([b"retry: 1000\n\n"])))
-    assert (scraper.counts("sse_ended_total how=dropped"), scraper.counts("sse_ended_total how=farewell")) == (1, 1)
+    for end in (streams.farewell(), streams.brief(), streams.GIVEN_WAY):
+        list(metrics.counted(iter([b"data: <p>\n\n", end])))
+    for how in ("dropped", "farewell", "brief", "elsewhere", "over"):
+        assert scraper.counts(f"sse_ended_total how={how}") == 1
     assert scraper.counts("sse_clients") == 0
+
+
+def test_waiting_for_a_connection_is_counted_also_in_vain(scraper: Scraper, robin: Visitor) -> None:
+    asked = scraper.counts("db_pool_wait_seconds_count")
+    assert asked > 0, "every page that reads the database asks for one"
+    pool = CountedPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, timeout=0.02)
+    with closing(pool.connect()):
+        waited = scraper.counts("db_pool_wait_seconds_sum")
+        with pytest.raises(TimeoutError):
+            pool.connect()
+    pool.dispose()
+    assert scraper.counts("db_pool_wait_seconds_sum") >= waited + 0.02
 
 
 def test_decks_clock_is_compared_with_ours(scraper: Scraper) -> None:
@@ -183,7 +201,7 @@ LABELS = {
     "state": r"done|refused|lost",
     "chore": r"[a-z]+",
     "setting": r"[A-Z_]+",
-    "how": r"over|farewell|dropped",
+    "how": r"over|farewell|brief|elsewhere|dropped",
     "le": r"[-+0-9.e]+|\+Inf",
 }
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.companies import founded
+from tests.companies import BANK, CARD, CODE, PASSWORD, Server, follows, founded
+from tests.framed import SHOP, Frame
 from tests.people import Deck, Visitor
-from tests.test_frame import SHOP, Frame
-from tests.test_hosts import BANK, CARD, CODE, PASSWORD, Server, follows
 from webapp import live
 from webapp.db import db
 from webapp.models import BrowserSession, ConnectSession
@@ -70,7 +69,7 @@ def test_kim_shows_a_code_and_goes_on_on_the_phone(kim: Frame, phone: Visitor, d
     deck.goes_on()
     assert kim.looks_again() == phone.looks_again() == "interaction"
     assert kim.facts()["device"] == "phone"
-    phone.presses("Send code", f0=CODE)
+    phone.presses("Continue", f0=CODE)
     deck.goes_on()
     assert kim.looks_again() == phone.looks_again() == "outcome"
     phone.presses("Back to Tidepool Savings")
@@ -78,6 +77,28 @@ def test_kim_shows_a_code_and_goes_on_on_the_phone(kim: Frame, phone: Visitor, d
     assert kim.looks_again() == "outcome", "the computer still shows how it went"
     assert kim.hands_off().status_code == 200
     assert len(tidepool.reads("/connections")["data"]) == 1
+
+
+def test_kim_takes_the_phone_before_agreeing_to_anything(
+    app: Flask, tidepool: Server, phone: Visitor, deck: Deck
+) -> None:
+    kim = Frame(app)
+    kim.opens_with(tidepool.invites()["connect_token"])
+    assert kim.view() == "consent"
+    kim.presses("Continue on your phone")
+    phone.opens(LINKS[0])
+    phone.presses("Continue here")
+    assert phone.view() == "consent" and "Continue on your phone" not in phone.sees()
+    assert kim.looks_again() == "consent" and kim.facts()["device"] == "phone"
+    phone.presses("Agree and continue")
+    assert phone.view() == kim.looks_again() == "pick", "the computer follows; what is agreed is agreed for this visit"
+    phone.presses(BANK)
+    phone.presses("Sign in", username=CARD, password=PASSWORD)
+    deck.goes_on()
+    phone.looks_again()
+    phone.presses("Continue", f0=CODE)
+    deck.goes_on()
+    assert kim.looks_again() == "outcome" and kim.hands_off().status_code == 200
 
 
 def test_the_computer_follows_every_step(
@@ -90,7 +111,7 @@ def test_the_computer_follows_every_step(
         session = db.session.query(ConnectSession).one()
         browser = db.session.query(BrowserSession).filter_by(frame_origin=SHOP).one()
         ref, owner, id = session.ref, session.person_id, browser.id
-    stream = live.fragments(app, ref, owner, id, int(after))
+    stream = live.fragments(app, ref, owner, id, "127.0.0.1", int(after))
     assert next(stream) == b": still here\n\n", "the code stays as long as nothing has happened"
     phone.opens(LINKS[0])
     phone.presses("Continue here")

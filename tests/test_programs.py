@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import subprocess
@@ -58,6 +59,7 @@ def served(tmp_path: Path) -> Iterator[str]:
         with running([*GANGWAY, "serve", "--bind", f"127.0.0.1:{port}"], log, environ) as process:
             answering(f"http://127.0.0.1:{port}/", process, log)
             yield f"http://127.0.0.1:{port}"
+    assert f"The database is {tmp_path / 'gangway.sqlite3'}" in log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
     assert "rror" not in log.read_text(), log.read_text()
 
@@ -85,6 +87,26 @@ def test_wrong_settings_stop_the_start_with_one_line(tmp_path: Path) -> None:
         assert [line for line in done.stderr.splitlines() if line] == [
             "Error: SECRET_KEY is too easy to guess: give at least 32 random characters. See docs/operators.md."
         ]
+
+
+def test_the_list_of_commands_needs_no_settings() -> None:
+    nothing = dict.fromkeys(settings(Path("/"), 5050, 5051), "")
+    listed = gangway("--help", environ=nothing)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    for command in ("serve", "db", "deck", "doctor", "demo"):
+        assert f"\n  {command} " in listed.stdout
+    assert "No such command 'sevre'" in gangway("sevre", environ=nothing).stderr
+
+
+def test_what_cannot_work_is_not_served(tmp_path: Path) -> None:
+    environ = settings(tmp_path, 5050, 5051)
+    file = tmp_path / "gangway.sqlite3"
+    without_tables = gangway("serve", environ=environ)
+    assert without_tables.stderr == f"Error: {file} has no tables: run `gangway db upgrade` first\n"
+    assert f"The database is {file}\n" in gangway("db", "upgrade", environ=environ).stderr
+    nowhere = gangway("serve", environ=environ | {"CATALOG": "nope.toml"})
+    assert nowhere.stderr == f"Error: CATALOG: there is no file {ROOT}/nope.toml. docs/operators.md shows one.\n"
+    assert {without_tables.returncode, nowhere.returncode} == {1}
 
 
 def test_sync_says_plainly_that_deck_does_not_take_the_key(tmp_path: Path) -> None:
@@ -121,7 +143,38 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         answering(f"http://127.0.0.1:{port}/", process, log)
         again = gangway("demo", "--port", str(port), environ={})
     assert again.returncode == 1
-    assert "is taken: give another one with --port" in again.stderr
+    assert "is taken: give another one with --port (make demo PORT=6060)" in again.stderr
+
+
+def test_the_demo_has_a_company_ready_and_is_reached_from_another_shell(tmp_path: Path) -> None:
+    port = free_ports(3)
+    log, made = tmp_path / "demo.log", 'gangway host webhook "Your company" --url http://localhost:3000/webhooks'
+    with running([*GANGWAY[:1], "-u", *GANGWAY[1:], "demo", "--port", str(port)], log) as process:
+        said = until_said(r"goes when you press Ctrl-C", log, process)
+        assert made in said
+        (key,) = re.findall(r"its secret key is  (sk_test_\S+)", said)
+        (file,) = re.findall(r"^    (\. \S+)$", said, re.MULTILINE)
+        shell = f"{file} && {made.replace('gangway', 'python -m webapp', 1)}"
+        there = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, cwd=ROOT)
+        assert re.search(r"^whsec_\S+$", there.stdout, re.MULTILINE), there.stderr
+        (deck, admin_key) = re.findall(r"(http\S+/__admin__/ui) : the key is  (\S+)", said)[0]
+        assert httpx.post(f"{deck}/key", data={"key": admin_key}).status_code == 303
+        user, auth = {"user": {"client_user_id": "user-7"}}, {"Authorization": f"Bearer {key}"}
+        sessions = f"http://127.0.0.1:{port}/v1/connect/sessions"
+        assert httpx.post(sessions, json=user, headers=auth, timeout=30).status_code == 201
+        elsewhere = httpx.post(sessions.replace("127.0.0.1", "localhost"), json=user, headers=auth)
+        assert f"answers at http://127.0.0.1:{port}." in elsewhere.json()["error"]["error_message"]
+
+
+def until_said(pattern: str, log: Path, process: subprocess.Popen[bytes]) -> str:
+    """What it has printed, as soon as *pattern* is in it."""
+    for _ in range(600):
+        if re.search(pattern, said := log.read_text()):
+            return said
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+            break
+    raise AssertionError(f"{pattern} was never said:\n{log.read_text()}")
 
 
 def test_a_wheel_installed_into_an_empty_environment_serves_the_demo(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ required = ["since", "pages"]
 since = { type = "string", format = "date", title = "Since when?" }
 pages = { type = "integer", minimum = 1, maximum = 12, title = "How many months?", description = "1 to 12" }
 kind = { type = "string", enum = ["all", "paid"], title = "Which bills?" }
+paper = { type = "boolean", title = "On paper too?" }
+late = { type = "boolean", default = true, title = "Late ones as well?" }
 """
 
 
@@ -42,7 +44,7 @@ def test_the_run_starts_with_what_was_typed(asked: Visitor, deck: Deck) -> None:
     assert asked.field("since").get("type") == "date"
     asked.presses("Start", since="2026-01-01", pages="3", kind="paid")
     assert asked.view() == "progress"
-    assert deck.objects("task_runs")[0]["input"] == {"since": "2026-01-01", "pages": 3, "kind": "paid"}
+    assert deck.objects("task_runs")[0]["input"] == {"since": "2026-01-01", "pages": 3, "kind": "paid", "late": True}
     deck.goes_on()
     asked.looks_again()
     assert "Northlight Power is connected" in asked.sees()
@@ -53,6 +55,10 @@ def test_a_mistake_is_named_and_what_was_typed_stays(asked: Visitor, deck: Deck)
     assert asked.page.status_code == 422
     assert "This does not fit. Check it again." in asked.sees()
     assert asked.field("since").get("value") == "2026-01-01"
+    assert asked.field("pages").get("value") == "99"
+    asked.presses("Start", since="2026-01-01", pages="many", paper="yes", late="no")
+    assert asked.field("pages").get("value") == "many"
+    assert [checked(asked, name) for name in ("paper", "late")] == ["yes", "no"]
     asked.presses("Start", since="", pages="many")
     assert "Fill this in." in asked.sees()
     assert "Enter a number." in asked.sees()
@@ -60,6 +66,12 @@ def test_a_mistake_is_named_and_what_was_typed_stays(asked: Visitor, deck: Deck)
         asked.presses("Start", since="2026-01-01", pages=odd)
         assert asked.page.status_code == 422, odd
     assert deck.objects("task_runs") == []
+
+
+def checked(visitor: Visitor, name: str) -> str | None:
+    """Which of the choices called *name* is chosen."""
+    chosen = [i for i in visitor.tree.iter("input") if i.get("name") == name and i.get("checked") is not None]
+    return chosen[0].get("value") if chosen else None
 
 
 def test_trying_again_asks_again(asked: Visitor, deck: Deck) -> None:

@@ -21,15 +21,9 @@ from tests.people import Deck, Visitor
 from webapp.db import db, now, writing
 from webapp.deck import Interaction, TaskRun
 from webapp.models import Connection, Event, Run
-from webapp.twin.world import World
 from webapp.worker import Worker
 
 Later = Callable[..., None]
-
-
-@pytest.fixture
-def line(app: Flask, world: World) -> Line:
-    return Line(app, world)
 
 
 @pytest.fixture

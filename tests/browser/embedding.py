@@ -189,7 +189,7 @@ def registered(demo: Demo, name: str, origins: list[str]) -> str:
 @contextmanager
 def database_of(demo: Demo) -> Iterator[Flask]:
     """The demo's own database, for what only its operator or a camera could do."""
-    app = create_app(settings(f"sqlite:///{demo.folder / 'demo.sqlite3'}"))
+    app = create_app(settings(f"sqlite:///{demo.folder / 'gangway.sqlite3'}"))
     yield app
     with app.app_context():
         db.session.remove()

@@ -22,10 +22,10 @@ def test_kim_connects_a_bank_and_the_company_is_told_once(kim: Shopper, shop: Sh
     kim.opens_the_flow(token=invited["connect_token"])
     kim.goes_to_the_code()
     kim.types_a_secret("6-digit code", "739104")
-    kim.presses("Send code")
+    kim.presses("Continue")
     kim.sees("That code did not work")
     kim.types_a_secret("6-digit code", "246810")
-    kim.presses("Send code")
+    kim.presses("Continue")
     public_token, metadata = kim.was_told("success")
     assert metadata["session_id"] == invited["session_id"]
     assert metadata["source"] == {"source_id": "maple-and-main", "name": "Maple & Main Bank"}
@@ -124,7 +124,7 @@ def test_hidden_it_goes_on(kim: Shopper, shop: Shop) -> None:
     pill.click()
     expect(kim.heading).to_be_visible()
     kim.types_a_secret("6-digit code", "246810")
-    kim.presses("Send code")
+    kim.presses("Continue")
     kim.was_told("success")
     kim.asks("handler.destroy()")
     kim.is_back_on_the_page()
@@ -214,6 +214,18 @@ def test_the_back_button_asks_while_it_runs_and_takes_the_question_away(kim: Sho
     assert kim.was_told("exit")[1]["status"] == "requires_code"
     kim.was_told("CLOSE")
     kim.is_back_on_the_page()
+
+
+def test_the_question_before_leaving_is_a_card_one_can_read(kim: Shopper, shop: Shop) -> None:
+    kim.opens_the_flow(token=shop.token())
+    style = kim.inside.locator("#leaving").evaluate(
+        """(it) => { it.showModal(); const { backgroundColor, paddingTop } = getComputedStyle(it);
+           const { left, right } = it.getBoundingClientRect(); it.close();
+           return { backgroundColor, padding: parseFloat(paddingTop), offCentre: left - (innerWidth - right) } }"""
+    )
+    assert style["backgroundColor"] == "rgb(255, 255, 255)", "nothing shines through"
+    assert style["padding"] >= 16
+    assert abs(style["offCentre"]) <= 1
 
 
 def test_leaving_while_it_runs_asks_first(kim: Shopper, shop: Shop) -> None:
@@ -324,7 +336,7 @@ def test_every_kind_of_screen_is_for_everybody(comes: Comes, shop: Shop, scheme:
     complaints += looks()
     kim.inside.get_by_role("button", name="Stay here").click()
     kim.types_a_secret("6-digit code", "246810")
-    kim.presses("Send code")
+    kim.presses("Continue")
     kim.comes_to("outcome")
     complaints += looks()
     assert complaints == []

@@ -31,7 +31,7 @@ def test_a_stranger_signs_up_and_connects_a_bank_and_the_page_is_never_reloaded(
     expect(robin.page).to_have_title("Maple & Main Bank asks you something · Harbourlight Budget")
 
     robin.types_a_secret("6-digit code", CODE)
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.sees("Reading your accounts")
     robin.comes_to("outcome")
     robin.sees("Maple & Main Bank is connected")
@@ -48,7 +48,7 @@ def test_a_stranger_signs_up_and_connects_a_bank_and_the_page_is_never_reloaded(
 def test_a_wrong_code_is_cleared_and_asked_for_again_and_the_right_one_goes_through(robin: Visitor) -> None:
     robin.goes_to_the_code()
     robin.types_a_secret("6-digit code", "907351")
-    robin.presses("Send code")
+    robin.presses("Continue")
 
     alert = robin.main.get_by_role("alert").filter(has_text="That code did not work")
     expect(alert).to_be_visible()
@@ -56,14 +56,14 @@ def test_a_wrong_code_is_cleared_and_asked_for_again_and_the_right_one_goes_thro
     assert robin.page.evaluate("document.activeElement.matches('h1, input')"), "the focus follows the question"
 
     robin.types_a_secret("6-digit code", CODE)
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.comes_to("outcome")
     robin.sees("Maple & Main Bank is connected")
 
 
 def test_an_empty_answer_is_refused_at_its_field(robin: Visitor) -> None:
     robin.goes_to_the_code()
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.sees("Fill in “6-digit code”.")
     expect(robin.field("6-digit code")).to_have_attribute("aria-invalid", "true")
     expect(robin.field("6-digit code")).to_be_focused()
@@ -74,7 +74,7 @@ def test_nobody_is_told_that_accounts_are_read_before_the_code_is_accepted(robin
     robin.goes_to_the_code()
     robin.notes_headings()
     robin.types_a_secret("6-digit code", "907351")
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.sees("That code did not work")
     assert "Reading your accounts" not in robin.noted_headings()
 
@@ -131,6 +131,11 @@ def test_a_source_that_is_down_is_named_as_the_cause_and_soon_nobody_types_a_pas
     expect(robin.main.locator("input[type=password]")).to_have_count(0)
     assert "\n".join(complaints_about(robin.page, SCREENSHOTS / "looks" / "down")) == ""
 
+    robin.opens("/connections")
+    robin.sees("Fogbank Savings is not working right now.")
+    robin.main.get_by_text("Earlier tries that did not work (1)").click()
+    assert "\n".join(complaints_about(robin.page, SCREENSHOTS / "looks" / "failed_tries")) == ""
+
 
 def test_a_block_is_not_blamed_on_robin_and_not_retried(robin: Visitor) -> None:
     robin.signs_in_at("Bramble Insurance", "Policy number", "P-99", "thorns-1")
@@ -153,7 +158,7 @@ def test_a_code_that_ran_out_is_followed_by_a_new_one_without_retyping(robin: Vi
     robin.presses("Get a new code")
     robin.comes_to("interaction")
     robin.types_a_secret("6-digit code", "112233")
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.comes_to("outcome")
     robin.sees("Quickstep Credit is connected")
 
@@ -227,7 +232,7 @@ def test_without_scripting_the_progress_page_refreshes_itself_and_all_goes_well(
     robin.comes_to("progress")
     robin.comes_to("interaction")
     robin.types_a_secret("6-digit code", "246 810")
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.comes_to("progress")
     robin.comes_to("outcome")
     robin.presses("Done")
@@ -242,7 +247,7 @@ def test_two_tabs_see_the_same_thing_at_the_same_time(robin: Visitor) -> None:
         tab.marks_the_page()
 
     other.types_a_secret("6-digit code", CODE)
-    other.presses("Send code")
+    other.presses("Continue")
     for tab in (robin, other):
         tab.comes_to("outcome")
         tab.sees("Maple & Main Bank is connected")
@@ -270,7 +275,7 @@ def test_an_answer_sent_after_signing_out_elsewhere_leads_to_signing_in(robin: V
     expect(other.heading).to_have_text("Connect your accounts to Harbourlight Budget")
 
     robin.types_a_secret("6-digit code", CODE)
-    robin.presses("Send code")
+    robin.presses("Continue")
     expect(robin.heading).to_contain_text("Sign in")
 
 
@@ -322,7 +327,7 @@ def test_robin_connects_a_bank_with_the_keyboard_alone(robin: Visitor) -> None:
 def test_the_back_button_brings_no_typed_secret_back(robin: Visitor) -> None:
     robin.goes_to_the_code()
     robin.types_a_secret("6-digit code", CODE)
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.comes_to("outcome")
     assert CODE not in robin.page.content()
 
@@ -333,3 +338,59 @@ def test_the_back_button_brings_no_typed_secret_back(robin: Visitor) -> None:
         assert CARD_PASSWORD not in robin.page.content()
         typed = robin.page.evaluate("[...document.querySelectorAll('input:not([type=hidden])')].map((i) => i.value)")
         assert not {CODE, CARD_PASSWORD} & set(typed)
+
+
+def test_one_press_of_back_leads_out_of_the_visit(robin: Visitor) -> None:
+    robin.picks("Maple & Main Bank")
+    robin.comes_to("sign_in")
+    robin.types("Access card", CARD)
+    robin.presses("Sign in")
+    robin.sees("Enter your password.")
+    robin.presses("Choose another source")
+    robin.comes_to("pick")
+
+    robin.page.go_back()
+    expect(robin.heading).to_have_text("My connections")
+
+
+def test_who_left_learns_that_a_code_is_wanted_without_losing_their_place(robin: Visitor) -> None:
+    robin.signs_in_at("Maple & Main Bank", "Access card", CARD, CARD_PASSWORD)
+    robin.comes_to("progress")
+    robin.presses("Leave, and let it finish")
+    robin.marks_the_page()
+    robin.tabs_to("Delete my account")
+    robin.sees("Maple & Main Bank asks for something")
+    assert robin.is_still_on_the_marked_page()
+    expect(robin.thing("Delete my account")).to_be_focused()
+
+    robin.page.evaluate("() => document.querySelector('#connections a').focus()")
+    with robin.page.expect_response(lambda response: response.url.endswith("/connections")):
+        pass
+    robin.page.wait_for_function("() => !document.querySelector('#connections').classList.contains('htmx-request')")
+    assert robin.page.evaluate("document.activeElement.matches('#connections a')"), "the focus stays where it was"
+    assert "\n".join(complaints_about(robin.page, SCREENSHOTS / "looks" / "connections_asking")) == ""
+
+    robin.presses("Answer")
+    robin.comes_to("interaction")
+    robin.types_a_secret("6-digit code", CODE)
+    robin.presses("Continue")
+    robin.comes_to("outcome")
+
+
+def test_a_long_wait_is_told_while_one_watches(robin: Visitor) -> None:
+    robin.signs_in_at("Longhaul Pensions", "Username", "robin", "slow-boat-9")
+    robin.marks_the_page()
+    notice = robin.screen.get_by_text("Longhaul Pensions takes longer than usual.")
+    expect(notice).to_be_visible(timeout=60_000)
+    assert robin.is_still_on_the_marked_page()
+    assert "\n".join(complaints_about(robin.page, SCREENSHOTS / "looks" / "long_wait")) == ""
+
+
+def test_an_uncertain_result_says_so_on_its_page(robin: Visitor) -> None:
+    robin.signs_in_at("Perhaps Payments", "Username", "robin", "maybe-not-3")
+    robin.comes_to("outcome")
+    robin.presses("Close")
+    robin.sees("We do not know whether the latest run worked.")
+    robin.main.get_by_text("Run it again all the same").click()
+    robin.sees("If it did work, it then happens a second time.")
+    assert "\n".join(complaints_about(robin.page, SCREENSHOTS / "looks" / "unsure")) == ""

@@ -191,7 +191,7 @@ def code(robin: Visitor) -> None:
 def wrong_code(robin: Visitor) -> None:
     robin.goes_to_the_code()
     robin.types_a_secret("6-digit code", "907351")
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.sees("That code did not work")
 
 

@@ -48,7 +48,7 @@ def test_kim_links_a_bank_and_sees_what_came_back(kim: Shopper) -> None:
     kim.goes_to_the_code()
     complaints += looks(kim, "code")
     kim.types_a_secret("6-digit code", "246810")
-    kim.presses("Send code")
+    kim.presses("Continue")
     kim.comes_to("outcome")
     complaints += looks(kim, "outcome")
     kim.presses_and_is_gone("Back to Saltmarsh Savings")

@@ -20,9 +20,9 @@ def test_nothing_typed_is_in_the_database_or_in_what_was_printed(robin: Visitor,
     robin.presses("Sign in")
     robin.comes_to("interaction")
     robin.types_a_secret("6-digit code", "739104")
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.sees("That code did not work")
     robin.types_a_secret("6-digit code", "246810")
-    robin.presses("Send code")
+    robin.presses("Continue")
     robin.comes_to("outcome")
     assert demo.kept_secrets() == []

@@ -41,7 +41,7 @@ def test_from_a_code_to_a_page_that_changes_by_itself(robin: Visitor, agent: Vis
     agent.page.get_by_label("Add a note").fill("On the phone with them")
 
     robin.types_a_secret("6-digit code", CODE)
-    robin.presses("Send code")
+    robin.presses("Continue")
     agent.sees("Done: everything is fine")
     assert agent.is_still_on_the_marked_page()
     expect(agent.page.get_by_label("Add a note")).to_have_value("On the phone with them")

@@ -5,25 +5,25 @@ Our rows are read with plain SQL, Deck's objects from the twin; nothing here bel
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from tests.crash.stories import WORD, Goal
-from tests.crash.town import Town, objects
+from tests.crash.acts import Goal
+from tests.crash.stories import WORD
+from tests.crash.town import Town, objects, rows
 from tests.deck.once import CARD, CODE, PASSWORD
+from tests.support.entering import PASSWORD as STAFF_WORD
+from webapp.models import AuditEntry
+from webapp.models.audit_entry import BEGINNING
 from webapp.sync import WANTED_EVENTS
-
-Rows = list[dict[str, Any]]
-
-
-def rows(database: str, query: str) -> Rows:
-    engine = create_engine(database, poolclass=NullPool)
-    with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(text(query)).mappings()]
 
 
 def always(town: Town) -> None:
@@ -35,7 +35,34 @@ def always(town: Town) -> None:
     stays = rows(town.database, "SELECT id FROM person WHERE closing_at IS NULL")
     if stays:  # of somebody who leaves no row is kept that could tell
         one_object_for_each_intent(town)
-    assert_nothing_secret_is_kept(town.database, town.folder)
+    assert_nothing_secret_is_kept(town.database, town.folder, town.member.seed)
+    done = the_record(town.database)
+    if town.agent.has_come:  # and so nobody else does any of these
+        for act, query in LEAVES.items():
+            left = rows(town.database, query)
+            assert len(left) == done[act], f"{act}: {done[act]} times on record, and it left {left}"
+
+
+def the_record(database: str) -> Counter[str]:
+    """How often each act is in the audit log, whose entries seal each the one before."""
+    with Session(create_engine(database, poolclass=NullPool)) as session:
+        before, done = BEGINNING, Counter[str]()
+        for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id)):
+            assert (entry.previous, entry.digest) == (before, entry.sealed()), f"the chain is broken at {entry.act}"
+            before = entry.digest
+            done[entry.act] += 1
+    return done
+
+
+LEAVES = {
+    "run_again": "SELECT ref FROM connect_session WHERE purpose = 'refresh' AND id IN (SELECT connect_session_id FROM run)",
+    "cancel": "SELECT id FROM intent WHERE kind = 'run.cancel'",
+    "disconnect": "SELECT id FROM intent WHERE kind = 'credential.delete'",
+    "note": "SELECT id FROM staff_note",
+    "token_issue": "SELECT id FROM staff_token",
+    "token_revoke": "SELECT id FROM staff_token WHERE revoked_at IS NOT NULL",
+}
+"""What of each act is there for good, where only staff does such things."""
 
 
 def one_object_for_each_intent(town: Town) -> None:
@@ -89,8 +116,21 @@ def left_behind(town: Town) -> dict[str, Counter[Any]]:
 
 
 def shape(name: str, value: object) -> str:
-    telling = (name in TELLING and not str(value).startswith("{")) or isinstance(value, int | None)  # {: with times
+    if name == "state" and (isinstance(value, dict) or str(value).startswith("{")):
+        return json.dumps(timeless(value if isinstance(value, dict) else json.loads(str(value))), sort_keys=True)
+    telling = name in TELLING or isinstance(value, int | None)
     return str(value) if telling else type(value).__name__
+
+
+def timeless(value: Any) -> Any:
+    """The same without its times: what a chore remembers has some."""
+    if isinstance(value, dict):
+        return {name: timeless(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [timeless(one) for one in value]
+    with suppress(TypeError, ValueError):
+        return f"a moment of {datetime.fromisoformat(value).tzinfo}"
+    return value
 
 
 TELLING = {"status", "state", "kind", "result", "type", "parked", "purpose", "error", "name", "problem", "became"}
@@ -111,7 +151,7 @@ UNFINISHED = {
 }
 
 
-def assert_nothing_secret_is_kept(database: str, folder: Path) -> None:
+def assert_nothing_secret_is_kept(database: str, folder: Path, *more: str) -> None:
     """Not in the database, its log, what it has forgotten but not overwritten, nor in what was logged."""
     if database.startswith("sqlite"):
         path = Path(database.removeprefix("sqlite:///"))
@@ -121,5 +161,5 @@ def assert_nothing_secret_is_kept(database: str, folder: Path) -> None:
         kept = repr([rows(database, f'SELECT t::text FROM "{table}" t') for table in tables]).encode()
     log = folder / "gangway.log"
     kept += log.read_bytes() if log.exists() else b""
-    for secret in (PASSWORD, CODE, CARD, WORD):
+    for secret in (PASSWORD, CODE, CARD, WORD, STAFF_WORD, *more):
         assert secret.encode() not in kept, f"{secret} is kept"

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import prepared
+from tests.companies import founded
+from tests.conftest import prepared, settings
 from tests.crash.dying import Theatre
 from tests.crash.town import first_scene
 from tests.databases import Databases, PostgresDatabases, SqliteFiles
 from tests.services import postgres
+from tests.support.entering import Member, joins
+from webapp import create_app
+from webapp.db import db
 from webapp.demo import cast
 
 MEMORY = Path("/dev/shm")
@@ -43,8 +47,20 @@ def theatre_on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Th
 def opened(databases: Databases, folder: Path) -> Theatre:
     """With the story played once."""
     stage = prepared(databases, databases.empty())
-    first = first_scene(stage.database, copy.deepcopy(stage.stores), stage.ordinals.copy(), cast.furnish)
+    who = furnished(stage.database)
+    first = first_scene(stage.database, copy.deepcopy(stage.stores), stage.ordinals.copy(), cast.furnish, *who)
     try:
         return Theatre(first, databases, folder)
     finally:
         databases.drop(stage.database)
+
+
+def furnished(database: str) -> tuple[Member, str]:
+    """Somebody who helps, let in by the operator, and the key of a company the operator has agreed with."""
+    app = create_app(settings(database))
+    try:
+        return joins(app, role="lead"), founded(app).key
+    finally:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()

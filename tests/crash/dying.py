@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash import checks
+from tests.crash.acts import Act
 from tests.crash.program import Step
-from tests.crash.stories import ACTS, Act
+from tests.crash.stories import ACTS
 from tests.crash.town import Died, Scene, Town
 from tests.databases import Databases
 
@@ -76,7 +77,7 @@ class Theatre:
             recovers(town)
             steps = list(town.life.steps)
             checks.always(town)
-            town.person.clicks_again()
+            town.clicked.clicks_again()
             act.goal.reach(town)
             checks.in_the_end(come_to_rest(town), act.goal)
             return steps

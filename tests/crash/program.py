@@ -22,6 +22,7 @@ from typing import Any
 
 import argon2
 import httpx
+import segno
 import stamina
 import time_machine
 from flask import Flask
@@ -29,8 +30,8 @@ from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
-from tests.conftest import wire
 from tests.crash import bugs
+from tests.deck.wire import wire
 from webapp import assets, connect, connections, create_app, errors, headers, live, pages, webhooks
 from webapp.config import Config
 from webapp.db import db
@@ -159,6 +160,9 @@ class Program:
         self.app, self.steps, self.clock = app, steps, clock
         self.worker = Worker(app)
         self.http = httpx.WSGITransport(app=app)
+        self.codes: list[str] = []
+        self._draw = segno.make
+        segno.make = self._draws
 
     def serve(self) -> None:
         while True:
@@ -210,6 +214,14 @@ class Program:
 
     def later(self, seconds: float) -> None:
         self.clock.shift(seconds)
+
+    def code(self, _: object) -> str:
+        """What a camera reads off the QR code shown last."""
+        return self.codes[-1] if self.codes else ""
+
+    def _draws(self, address: str, **how: Any) -> Any:
+        self.codes.append(address)
+        return self._draw(address, **how)
 
 
 def hash_cheaply() -> None:

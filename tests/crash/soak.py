@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -51,11 +50,10 @@ class Ward:
         """Whether it had time to begin: killing what is still being loaded would only test the start."""
         if self.port is None:
             return time.monotonic() - self.started_at > LOADING
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
+        try:  # the port is open long before anybody answers there
+            return httpx.get(f"http://127.0.0.1:{self.port}/livez", timeout=1).status_code == 200
+        except httpx.TransportError:
             return False
-        return True
 
     def killed(self) -> None:
         """It and whatever it has started."""
@@ -150,7 +148,7 @@ class Stubborn(Visitor):
             case "input":
                 self.presses("Start")
             case "interaction":
-                self.presses("Send code", f0=CODE)
+                self.presses("Continue", f0=CODE)
             case "outcome" | "paused" | "down" | "left" | "expired":
                 return True
         return False

@@ -1,35 +1,16 @@
-"""What happens to one person at one bank, in acts; and how they get where they wanted after an act went wrong."""
+"""What happens to one person at one bank, in acts; and how they get where they wanted after an act went wrong.
+
+What support does meanwhile is in `desk.py`, and what happens to somebody a company sends in `guest.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from tests.crash import desk, guest
+from tests.crash.acts import Act, Goal
 from tests.crash.town import Town, objects
 from tests.deck.once import BANK, CARD, CODE, PASSWORD
 
 EMAIL, WORD = "robin@sample.example", "correct horse battery"
-
-
-@dataclass(frozen=True)
-class Goal:
-    """Where a person wants to be, and what there must be at Deck then."""
-
-    reach: Callable[[Town], None]
-    runs: int
-    live: int
-    forgotten: bool = False
-    """They wanted nothing of themselves to be left here."""
-
-
-@dataclass(frozen=True)
-class Act:
-    name: str
-    play: Callable[[Town], object]
-    goal: Goal
-    instead_of: str = ""
-    """The act before which the story could also have taken this way."""
-
 
 # --- getting there, from wherever it stands ------------------------------------------------------------------------
 
@@ -53,7 +34,7 @@ def go_through(town: Town) -> None:
                 town.deck_goes_on()
                 watches(town)
             case "interaction":
-                robin.presses("Send code", f0=CODE)
+                robin.presses("Continue", f0=CODE)
             case "outcome":
                 assert f"{BANK} is connected" in robin.sees()
                 return
@@ -69,10 +50,15 @@ def _go_in(town: Town) -> None:
         robin.presses("Sign in", email=EMAIL, password=WORD)
     if BANK in robin.sees():
         to_the_bank(town)
-        open_run = [link for link in robin.tree.iter("a") if "Go on where you left" in "".join(link.itertext())]
-        robin.presses("Go on where you left" if open_run else "Change sign-in")
+        robin.presses(_to_the_open_run(town) or "Change sign-in")
     else:
         robin.presses("Connect an account")
+
+
+def _to_the_open_run(town: Town) -> str:
+    """What leads from the bank's page to a run that goes on; "" where none does."""
+    links = {"".join(link.itertext()) for link in town.person.tree.iter("a")}
+    return next((words for words in ("Answer", "Go on where you left") if words in links), "")
 
 
 def be_connected(town: Town) -> None:
@@ -89,17 +75,17 @@ def be_connected(town: Town) -> None:
 def be_stopped(town: Town) -> None:
     robin = town.person
     to_the_bank(town)
-    if len(list(objects(town, "task_runs"))) == 1 and "Go on where you left" not in robin.sees():
+    if len(list(objects(town, "task_runs"))) == 1 and not _to_the_open_run(town):
         robin.presses("Refresh")
         to_the_bank(town)
-    if "Go on where you left" in robin.sees():
-        robin.presses("Go on where you left")
+    if open_run := _to_the_open_run(town):
+        robin.presses(open_run)
         if robin.view() in ("progress", "interaction") and "Stopping" not in robin.sees():
             robin.presses("Stop")
         town.deck_lets_pass(5)
         watches(town)
     to_the_bank(town)
-    assert "Go on where you left" not in robin.sees()
+    assert not _to_the_open_run(town)
     statuses = [run["status"] for run in objects(town, "task_runs")]
     assert statuses == ["completed", "canceled"], statuses
 
@@ -169,7 +155,7 @@ def signs_in(town: Town) -> None:
 
 def answers(town: Town) -> None:
     town.person.looks()
-    town.person.presses("Send code", f0=CODE)
+    town.person.presses("Continue", f0=CODE)
 
 
 def deck_goes_on_unheard(town: Town) -> None:
@@ -219,6 +205,12 @@ def changes_their_mind(town: Town) -> None:
     town.person.presses("Not now")
 
 
+def meets_an_error_page(town: Town) -> None:
+    """A link to a phone that ran out. The page has a code that support can look up."""
+    town.person.opens(f"/phone/ph_{'A' * 43}")
+    assert town.person.page.status_code == 410 and "data-code" in town.person.page.text
+
+
 def deletes_the_account(town: Town) -> None:
     town.person.opens("/account/delete")
     town.person.presses("Delete my account", password=WORD)
@@ -258,7 +250,10 @@ ACTS = [
     Act("disconnects", disconnects, RID),
     Act("Deck tells that it is gone", lambda town: town.deck_lets_pass(5), RID),
     Act("changes their mind", changes_their_mind, RID),
+    Act("meets an error page", meets_an_error_page, RID),
     Act("signs out", lambda town: town.person.presses("Sign out"), OUT),
     Act("deletes the account", deletes_the_account, FORGOTTEN, instead_of="disconnects"),
     Act("the account goes", minutes_pass, FORGOTTEN),
+    *desk.ACTS,
+    *guest.ACTS,
 ]

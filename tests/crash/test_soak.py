@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.crash import checks
-from tests.crash.checks import rows
 from tests.crash.soak import GANGWAY, Killer, Stubborn, Ward
+from tests.crash.town import rows
 from tests.databases import Databases, PostgresDatabases, SqliteFiles, throw_away
 from tests.processes import answering, free_ports, running
 from tests.services import postgres
@@ -131,7 +131,8 @@ def assert_nothing_is_lost(house: House) -> None:
     for delivery in house.twin.deliveries.list():
         for attempt in delivery.attempts:
             if attempt["error"] is None:
-                thanked_at = parse_moment(attempt["real_at"]) + timedelta(milliseconds=attempt["response"]["ms"] + 1)
+                # both are rounded down to whole milliseconds
+                thanked_at = parse_moment(attempt["real_at"]) + timedelta(milliseconds=attempt["response"]["ms"] + 2)
                 assert kept[delivery.event_id] <= thanked_at, f"{delivery.event_id}: thanks came first"
     state = house.twin.state()
     external = [c["external_id"] for c in state["credentials"]]

@@ -14,12 +14,16 @@ from typing import Any, Self
 
 import httpx
 import time_machine
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from tests.conftest import settings
 from tests.crash import program
+from tests.crash.browsers import NEW, Browser, Customer
 from tests.crash.program import Call, Start, Step
 from tests.databases import Databases
-from tests.people import STOPS, Visitor
+from tests.people import STOPS
+from tests.support.entering import Member
 from webapp.twin.control import move
 from webapp.twin.delivery import Deliverer
 from webapp.twin.server import create_twin
@@ -30,8 +34,6 @@ FORKS.set_forkserver_preload(["__main__", "tests.crash.warm"])
 
 PATIENCE = 30.0
 """Seconds a life may take to answer before the test gives up on it."""
-
-NO_PAGE = httpx.Response(204, request=httpx.Request("GET", "http://localhost/"))
 
 
 class Died(Exception):
@@ -97,49 +99,15 @@ class Scene:
     database: str
     world: dict[str, Any]
     now: datetime
-    cookies: dict[str, str] | None = None
-    page: httpx.Response = NO_PAGE
+    member: Member
+    """What the one of the staff knows by heart."""
+    key: str
+    """The key of a company's server."""
+    person: Browser = NEW
+    phone: Browser = NEW
+    agent: Browser = NEW
     made: tuple[tuple[str, str, str], ...] = ()
     acknowledged: tuple[str, ...] = ()
-
-
-class Customer(Visitor):
-    """A visitor who, when nothing happens, clicks again."""
-
-    def __init__(self, door: httpx.BaseTransport, scene: Scene) -> None:
-        self.http = httpx.Client(transport=door, base_url="http://localhost", cookies=scene.cookies)
-        self.page = scene.page
-        self.last: httpx.Request | None = None
-
-    def clicks_again(self) -> None:
-        """The same request once more, with the same form in it."""
-        if self.last is not None:
-            request = httpx.Request(
-                self.last.method, self.last.url, headers=self.last.headers, content=self.last.content
-            )
-            self._follow(self.http.send(request))
-
-    def looks(self) -> str:
-        """The screen of the visit that the present page belongs to; "" outside of one."""
-        path = self.page.url.path
-        if not path.startswith("/connect/"):
-            return ""
-        self.opens("/".join(path.split("/")[:3]))
-        return self.view()
-
-
-class FrontDoor(httpx.BaseTransport):
-    """From the person's browser to our program."""
-
-    def __init__(self, town: Town) -> None:
-        self.town = town
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        self.town.person.last = request
-        response = self.town.carries(request)
-        assert response.status_code < 500, f"{request.method} {request.url} answered {response.status_code}"
-        return response
 
 
 class BackDoor(httpx.BaseTransport):
@@ -172,7 +140,11 @@ class Town:
         self.deliverer = Deliverer(self.world, httpx.Client(transport=BackDoor(self)))
         self.deck = httpx.WSGITransport(app=create_twin(self.world, self.deliverer))
         self.clock = time_machine.travel(scene.now, tick=True)
-        self.person = Customer(FrontDoor(self), scene)
+        self.person, self.phone = Customer(self, scene.person), Customer(self, scene.phone)
+        self.agent, self.company = Customer(self, scene.agent), Customer(self, NEW)
+        self.member, self.key = scene.member, scene.key
+        self.clicked = self.person
+        """Who did something last."""
         self.acknowledged = list(scene.acknowledged)
         self.lives: list[Life] = []
         self._made_before = list(scene.made)
@@ -260,8 +232,11 @@ class Town:
             database=self.databases.copy_of(self.database),
             world=self.world.snapshots.get(self.world.snapshots.create()["id"]),
             now=datetime.now(UTC),
-            cookies=dict(self.person.http.cookies),
-            page=self.person.page,
+            member=self.member,
+            key=self.key,
+            person=self.person.leaves(),
+            phone=self.phone.leaves(),
+            agent=self.agent.leaves(),
             made=tuple(self.made),
             acknowledged=tuple(self.acknowledged),
         )
@@ -270,12 +245,27 @@ class Town:
         return scene
 
 
-def first_scene(database: str, stores: Any, ordinals: Any, furnish: Any) -> Scene:
-    """A synced account at Deck and a database that knows it, and nobody there yet."""
+def first_scene(database: str, stores: Any, ordinals: Any, furnish: Any, member: Member, key: str) -> Scene:
+    """A synced account at Deck and a database that knows it; one of the staff, a company, and nobody else yet."""
     world = World()
     world.stores, world.derive.ordinals, world.clock.now = stores, ordinals, datetime.now(UTC)
     furnish(world)
-    return Scene(database, world.snapshots.get(world.snapshots.create()["id"]), datetime.now(UTC))
+    return Scene(database, world.snapshots.get(world.snapshots.create()["id"]), datetime.now(UTC), member, key)
+
+
+Rows = list[dict[str, Any]]
+
+
+def rows(database: str, query: str) -> Rows:
+    """In plain SQL."""
+    engine = create_engine(database, poolclass=NullPool)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(text(query)).mappings()]
+
+
+def there_are(town: Town, what: str) -> int:
+    """How many rows: *what* is a table, or a table and which of it."""
+    return int(rows(town.database, f"SELECT count(*) AS n FROM {what}")[0]["n"])
 
 
 def objects(town: Town, kind: str) -> Iterator[dict[str, Any]]:

@@ -14,12 +14,6 @@ from tests.people import Deck, Visitor
 from tests.test_webhooks import Knocker
 from webapp.db import db
 from webapp.models import Run
-from webapp.twin.world import World
-
-
-@pytest.fixture
-def line(app: Flask, world: World) -> Line:
-    return Line(app, world)
 
 
 @pytest.fixture

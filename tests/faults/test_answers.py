@@ -115,7 +115,7 @@ def test_r26_an_answer_just_before_and_just_after_time_ran_out(
     looks(robin)
     deck.losing_webhooks = webhooks == "are lost"
     deck.lets_pass(seconds=seconds)
-    robin.presses("Send code", f0="112233")
+    robin.presses("Continue", f0="112233")
     assert robin.page.status_code in (200, 409)
     if seconds < 20:
         later(seconds=11)

@@ -61,7 +61,7 @@ def whole_journey(robin: Visitor, deck: Deck, later: Later, is_over: Callable[[]
         later(minutes=6)
         waits()
     assert looks(robin) == "interaction", robin.sees()
-    robin.presses("Send code", f0=CODE)
+    robin.presses("Continue", f0=CODE)
     nothing_worse_than_words(robin)
     waits()
     if looks(robin) != "outcome":
@@ -186,7 +186,7 @@ def test_r09_out_of_reach_is_waited_out(
     app.extensions["gangway"] = dataclasses.replace(parts, deck=away, budget=budget)
     visit = asked.page.url.path
     for _ in range(3):
-        asked.presses("Send code", f0=CODE)
+        asked.presses("Continue", f0=CODE)
         assert asked.page.status_code == 502
         assert "Please type it once more" in asked.sees() and asked.view() == "interaction"
     assert budget.is_in_trouble, "after a few failures nobody knocks any more"

@@ -110,7 +110,7 @@ def test_r35_a_flood_of_news_is_taken_in_and_worked_off(
     with app.app_context():
         assert Event.waiting(1) == []
     assert len(line.calls) - asked_before <= 10, "250 hints about one run are not 250 questions"
-    asked.presses("Send code", f0="246810")
+    asked.presses("Continue", f0="246810")
     everything_went_well(asked, deck, later)
     assert happened(deck, "task_run.completed") == 1
     with app.app_context():

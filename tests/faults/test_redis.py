@@ -57,7 +57,7 @@ def test_r20_robin_notices_nothing(with_redis: RedisServer, app: Flask, deck: De
     TROUBLES[trouble](with_redis)
     began = time.monotonic()
     assert looks(robin) == "interaction", "the session is in the database"
-    robin.presses("Send code", f0=CODE)
+    robin.presses("Continue", f0=CODE)
     deck.goes_on()
     assert looks(robin) == "outcome"
     robin.posts("/sign-out")

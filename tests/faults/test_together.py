@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError
 
 import tests.test_logs as log_stories
 import tests.test_migrations as migration_stories
+import tests.test_upgrades as upgrade_stories
 from tests.conftest import settings
 from tests.deck.line import Line
 from tests.deck.once import CODE, Later, happened, intents, looks
@@ -28,13 +29,13 @@ from webapp.worker import Worker
 
 POWER = ("Northlight Power", "robin@sample.example", "bright-light-7")
 
-empty, old, at_deck = migration_stories.empty, migration_stories.old, migration_stories.at_deck
-on_postgres = migration_stories.on_postgres
+empty, on_postgres = migration_stories.empty, migration_stories.on_postgres
+old, at_deck = upgrade_stories.old, upgrade_stories.at_deck
 
 
-def test_r34_old_code_goes_on_beside_the_new_schema(empty: Flask, old: str, at_deck: migration_stories.AtDeck) -> None:
-    """What else an upgrade must keep is told in `tests/test_migrations.py`."""
-    migration_stories.test_code_that_only_knows_the_old_columns_still_writes(empty, old, at_deck)
+def test_r34_old_code_goes_on_beside_the_new_schema(empty: Flask, old: str, at_deck: upgrade_stories.AtDeck) -> None:
+    """What else an upgrade must keep is told in `tests/test_upgrades.py`."""
+    upgrade_stories.test_code_that_only_knows_the_old_columns_still_writes(empty, old, at_deck)
 
 
 def test_r36_a_crowd_is_told_to_wait_and_whoever_is_in_the_middle_goes_on(
@@ -49,7 +50,7 @@ def test_r36_a_crowd_is_told_to_wait_and_whoever_is_in_the_middle_goes_on(
         waits.add(answer.headers.get("Retry-After", ""))
     assert statuses.count(429) >= 10 and set(statuses) == {303, 429}
     assert all(int(wait) > 0 for wait in waits - {""})
-    asked.presses("Send code", f0=CODE)
+    asked.presses("Continue", f0=CODE)
     deck.goes_on()
     assert looks(asked) == "outcome"
 
@@ -60,7 +61,7 @@ def test_r36_pages_are_refused_before_forms_and_before_everybody_waits(
     crowd = app.extensions["gangway.crowd"]
     assert crowd.inside == 0, "everybody who came has gone again"
     crowd.inside = PAGES_AT_ONCE
-    refused = asked.presses("Send code", f0=CODE)  # the answer is taken, the page it leads to is not shown
+    refused = asked.presses("Continue", f0=CODE)  # the answer is taken, the page it leads to is not shown
     assert refused.status_code == 503 and "Nothing was lost" in asked.sees()
     assert 1 <= int(refused.headers["Retry-After"]) <= 4
     assert door.delivers(event()) == 204, "Deck is always let in"

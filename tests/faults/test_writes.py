@@ -104,7 +104,7 @@ def test_r13_a_key_used_twice_is_told_to_the_operator_and_robin_begins_anew(
     if call == "task_runs.interaction":
         deck.goes_on()
         looks(robin)
-        robin.presses("Send code", f0=CODE)
+        robin.presses("Continue", f0=CODE)
     deck.our_worker_works()
     assert looks(robin) == screen
     assert [state for _, state in intents(deck.app)][-1] == "refused"
@@ -116,7 +116,7 @@ def test_r13_a_key_used_twice_is_told_to_the_operator_and_robin_begins_anew(
     if screen != "interaction":
         deck.goes_on()
     assert looks(robin) == "interaction"
-    robin.presses("Send code", f0=CODE)
+    robin.presses("Continue", f0=CODE)
     deck.goes_on()
     assert looks(robin) == "outcome"
     assert f"{BANK} is connected" in robin.sees()
@@ -155,7 +155,7 @@ def test_r15_killed_anywhere_and_started_again_it_goes_on_by_itself(
         robin.signs_in_at(BANK, CARD, PASSWORD)
         deck.goes_on()
         looks(robin)
-        dies(lambda: robin.presses("Send code", f0=CODE))
+        dies(lambda: robin.presses("Continue", f0=CODE))
     else:
         dies(lambda: robin.signs_in_at(BANK, CARD, PASSWORD))
     app = create_app(settings(database_url))
@@ -226,7 +226,7 @@ def test_r37_whoever_sleeps_past_the_lease_does_nothing_twice(
         assert happened(deck, "task_run.canceling") == 1
         return
     looks(robin)
-    robin.presses("Send code", f0=CODE)
+    robin.presses("Continue", f0=CODE)
     deck.goes_on()
     everything_went_well(robin, deck, later)
     assert happened(deck, "task_run.queued") == 1

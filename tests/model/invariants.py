@@ -24,7 +24,7 @@ RUNS = """
 PROMPTS = "SELECT run_id, ref, as_of FROM prompt ORDER BY run_id, ordinal"
 INTENTS = "SELECT intent.*, connection.person_id FROM intent JOIN connection ON connection.id = intent.connection_id"
 ASKING = """
-    SELECT connect_session.ref, person.email FROM run
+    SELECT connect_session.ref, person.email, run.deck_id FROM run
     JOIN connect_session ON connect_session.id = run.connect_session_id
     JOIN person ON person.id = connect_session.person_id WHERE run.status = 'interaction_required' ORDER BY run.id DESC"""
 CONNECTIONS = """
@@ -59,9 +59,14 @@ class Invariants:
         query = f"SELECT ref FROM {table} JOIN person ON person.id = person_id WHERE email = ? ORDER BY {table}.id"
         return [row["ref"] for row in self.rows(query, f"{who}@sample.example")]
 
-    def visits_that_ask(self) -> list[tuple[str, str]]:
-        """Who would see a question, and in which visit."""
-        return [(row["email"].partition("@")[0], row["ref"]) for row in self.rows(ASKING)]
+    def visits_that_ask(self) -> list[tuple[str, str, str]]:
+        """Who would see a question, in which visit, and which run of Deck's asks it."""
+        return [(row["email"].partition("@")[0], row["ref"], row["deck_id"]) for row in self.rows(ASKING)]
+
+    def visits_begun(self) -> set[str]:
+        """In which somebody has signed in at a source, or left."""
+        query = "SELECT ref FROM connect_session WHERE connection_id IS NOT NULL OR ended_at IS NOT NULL"
+        return {row["ref"] for row in self.rows(query)}
 
     # --- after every step ----------------------------------------------------------------------------------
 

@@ -31,7 +31,8 @@ from sqlalchemy import event
 from werkzeug.routing import Rule
 from werkzeug.test import Client, TestResponse
 
-from tests.conftest import SECRET, settings, wire
+from tests.conftest import SECRET, settings
+from tests.deck.wire import wire
 from tests.model.wire import Wire
 from webapp import budget, create_app
 from webapp.catalog import read_catalog

@@ -119,7 +119,7 @@ def written(record: logging.LogRecord) -> str:
 def happy(story: Story) -> None:
     story.signs_in()
     assert story.goes_on() == "interaction"
-    story.robin.presses("Send code", f0=CODE)
+    story.robin.presses("Continue", f0=CODE)
     assert story.goes_on() == "interaction"
     story.robin.presses("Send answer", f0=ANSWER)
     assert story.goes_on() == "outcome"
@@ -138,7 +138,7 @@ def wrong_answers(story: Story) -> None:
     story.signs_in()
     story.goes_on()
     for typed in (WRONG, CODE):
-        story.robin.presses("Send code", f0=typed)
+        story.robin.presses("Continue", f0=typed)
         assert story.goes_on() == "interaction"
     for _ in range(3):
         story.robin.presses("Send answer", f0=WRONG)
@@ -180,10 +180,10 @@ def faulty(
         story.signs_in()
         story.house.deck.our_worker_works()
         if story.goes_on() == "interaction":
-            story.robin.presses("Send code", f0=CODE)
+            story.robin.presses("Continue", f0=CODE)
             story.house.deck.our_worker_works()
             if story.goes_on() == "interaction":
-                story.robin.presses("Send answer" if "Answer" in story.robin.sees() else "Send code", f0=ANSWER)
+                story.robin.presses("Send answer" if "Answer" in story.robin.sees() else "Continue", f0=ANSWER)
         assert hit, "the fault was met"
         story.house.wire.around = None
         story.goes_on()
