@@ -10,13 +10,27 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import demo_start, first_view, frame, live, million, peers, streams, support, twin, webhooks
+from benchmarks import (
+    demo_start,
+    first_view,
+    frame,
+    live,
+    million,
+    peers,
+    sessions,
+    streams,
+    support,
+    support_sign_in,
+    twin,
+    webhooks,
+)
 from benchmarks.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "demo": demo_start.measure,
     "view": first_view.measure,
     "frame": frame.measure,
+    "sessions": sessions.measure,
     "webhooks": webhooks.measure,
     "flood": webhooks.flood,
     "live": live.measure,
@@ -25,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "streams": streams.measure,
     "support": support.measure,
     "support-postgres": support.on_postgres,
+    "support-sign-in": support_sign_in.measure,
     "twin": twin.measure,
 }
 

@@ -1,32 +1,23 @@
-"""The flow on a host's page: how soon it is there on a slow machine, what it weighs, how many sessions a second."""
+"""The flow on a host's page: how soon it is there on a slow machine, and what it weighs."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import secrets
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.figures import Figure, percentile
-from benchmarks.line import Line
-from benchmarks.stage import Stage, stage
 from tests.browser.conftest import SWITCHES
 from tests.browser.demo import running_demo
 from tests.browser.embedding import Shop, Shopper, a_shop
-from tests.conftest import settings
-from webapp import create_app
-from webapp.db import db, writing
-from webapp.models import Host, HostKey
 
 OPENS, SLOWDOWN = 40, 4
 ONE_PROCESS = ["--disable-site-isolation-trials", "--disable-features=IsolateOrigins,site-per-process"]
@@ -41,7 +32,6 @@ TIMED = """() => new Promise((done) => {
   handler.update({ onLoad });
   handler.open();
 })"""
-HOSTS, EACH, CALLERS = 8, 250, 4
 PEERS = ("@mxenabled/connect-widget", "@nangohq/frontend", "react-plaid-link")
 """Published packages for a browser; what they load later from elsewhere is not counted."""
 
@@ -59,8 +49,6 @@ def measure() -> Iterator[Figure]:
     script = gzip.compress(Path("static/connect.js").read_bytes())
     yield Figure("connect.js, gzip", len(script) / 1000, 6, "kB")
     yield from peers()
-    with stage() as running:
-        yield from sessions(running)
 
 
 def opening(shop: Shop, browser: Browser) -> Iterator[Figure]:
@@ -111,37 +99,3 @@ def entry_size(archive: Path) -> int:
 
         about = json.loads(read("package.json"))
         return len(gzip.compress(read(about.get("browser") or about.get("module") or about["main"])))
-
-
-def sessions(running: Stage) -> Iterator[Figure]:
-    """As fast as a few servers ask; each host stays within its 600 a minute."""
-    keys = hosts_of(running)
-    port = int(running.url.rpartition(":")[2])
-    body = json.dumps({"user": {"client_user_id": "user-7"}, "tags": {"plan": "plus"}}).encode()
-
-    def ask(key: str) -> None:
-        with Line(port, {"Authorization": f"Bearer {key}"}) as line:
-            for _ in range(EACH):
-                line.json("POST", "/v1/connect/sessions", body, "application/json")
-
-    ask(keys.pop())  # warm
-    began = time.perf_counter()
-    with ThreadPoolExecutor(CALLERS) as pool:
-        list(pool.map(ask, keys))
-    each = (time.perf_counter() - began) / (EACH * len(keys))
-    yield Figure(f"a connect session made ({1 / each:.0f} a second), {CALLERS} callers", each * 1000, 1000 / 300, "ms")
-
-
-def hosts_of(running: Stage) -> list[str]:
-    """Keys of as many hosts, written where the app reads."""
-    app = create_app(settings(running.database))
-    with app.app_context():
-        with writing():
-            hosts = [Host(name=f"Bench {secrets.token_hex(4)}", is_test=True) for _ in range(HOSTS + 1)]
-            db.session.add_all(hosts)
-            db.session.flush()
-            keys = [HostKey.issue(host) for host in hosts]
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["gangway"].bus.close()
-    return keys

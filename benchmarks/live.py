@@ -13,7 +13,8 @@ import httpx
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.figures import Figure, percentile
-from benchmarks.stage import Stage, open_run, stage, visitor
+from benchmarks.stage import Stage, browsers, open_run, stage, visitor
+from tests.many_browsers import addresses
 
 OTHERS, ROUNDS = 1_000, 25  # a person may send 30 answers in a quarter of an hour
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -99,9 +100,9 @@ class crowd:
         client = visitor(running)
         path = open_run(client, "maple-and-main", "4500123412341234", "maple-leaf-9")
         running.control("POST", "/clock/advance", {"by": "5s"})  # it waits for its code from now on
-        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        self.cookies = browsers(running, client, OTHERS)
         self.port = int(running.url.rpartition(":")[2])
-        self.request = f"GET {path}/live HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nCookie: {cookie}\r\n\r\n".encode()
+        self.request = f"GET {path}/live HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nCookie: "
         self.loop = asyncio.new_event_loop()
         self.ready = threading.Event()
 
@@ -115,10 +116,10 @@ class crowd:
 
     async def _hold(self) -> None:
         self.over = asyncio.Event()
-        writers = []
-        for _ in range(OTHERS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            writer.write(self.request)
+        writers, ours = [], addresses()
+        for cookie in self.cookies:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(next(ours), 0))
+            writer.write(f"{self.request}{cookie}\r\n\r\n".encode())
             await reader.readuntil(b"</section>")
             writers.append((reader, writer))
         self.ready.set()

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from tests.databases import PostgresDatabases, throw_away
+from tests.many_browsers import many_browsers
 from tests.services import postgres, redis
 
 GANGWAY = [sys.executable, "-m", "webapp"]
@@ -34,6 +35,7 @@ class Stage:
     twin_url: str
     process: subprocess.Popen[bytes]
     database: str
+    secret_key: str
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": "Bearer twa_twin"}
@@ -47,6 +49,11 @@ class Stage:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return int(children[0])
 
+    def cpu_seconds(self) -> float:
+        """What the app itself has computed so far."""
+        fields = Path(f"/proc/{self.worker_pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> int:
         """The app's own memory in bytes (PSS)."""
         text = Path(f"/proc/{self.worker_pid}/smaps_rollup").read_text()
@@ -54,11 +61,11 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(*, realtime: bool = True, processes: int = 1) -> Iterator[Stage]:
-    """With several *processes* they share a PostgreSQL database and a Redis."""
+def stage(*, realtime: bool = True, processes: int = 1, shared: bool = False) -> Iterator[Stage]:
+    """With several *processes*, or when *shared*, on a PostgreSQL database and a Redis."""
     with tempfile.TemporaryDirectory(prefix="gangway-bench-") as folder, contextlib.ExitStack() as running:
         app_port, twin_port = free_port(), free_port()
-        shared = shared_database(running) if processes > 1 else {}
+        big = shared_database(running) if shared or processes > 1 else {}
         environ = {
             **os.environ,
             "SECRET_KEY": secrets.token_urlsafe(32),
@@ -69,7 +76,7 @@ def stage(*, realtime: bool = True, processes: int = 1) -> Iterator[Stage]:
             "DECK_WEBHOOK_SECRETS": SECRET,
             "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
             "CATALOG": str(CATALOG),
-            **shared,
+            **big,
         }
         mode = "--realtime" if realtime else "--frozen"
         running.enter_context(process(["twin", "--port", str(twin_port), "--demo-sites", mode], environ))
@@ -79,7 +86,8 @@ def stage(*, realtime: bool = True, processes: int = 1) -> Iterator[Stage]:
         serve = ["serve", "--bind", f"127.0.0.1:{app_port}", "--processes", str(processes)]
         app = running.enter_context(process(serve, environ))
         wait_for(f"http://127.0.0.1:{app_port}/")
-        yield Stage(f"http://127.0.0.1:{app_port}", f"http://127.0.0.1:{twin_port}", app, environ["DATABASE_URL"])
+        urls = f"http://127.0.0.1:{app_port}", f"http://127.0.0.1:{twin_port}"
+        yield Stage(*urls, app, environ["DATABASE_URL"], environ["SECRET_KEY"])
 
 
 def shared_database(running: contextlib.ExitStack) -> dict[str, str]:
@@ -125,6 +133,13 @@ def visitor(stage: Stage) -> httpx.Client:
     email = f"{secrets.token_hex(6)}@sample.example"
     client.post("/sign-up", data={"email": email, "password": "correct horse battery"}).raise_for_status()
     return client
+
+
+def browsers(stage: Stage, client: httpx.Client, count: int) -> list[str]:
+    """The Cookie headers of so many more browsers of the same person: each may have a few streams only."""
+    database = stage.database.replace("postgresql://", "postgresql+psycopg://")
+    cookies = many_browsers(database, stage.secret_key, str(client.cookies["gangway"]), count)
+    return [f"gangway={cookie}" for cookie in cookies]
 
 
 def open_run(client: httpx.Client, source: str, username: str, password: str) -> str:
