@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+PORT = 5050
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One more than there are cores: a test in a browser mostly waits.
@@ -11,6 +12,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 
 help:
 	@echo "make demo    install, migrate, seed and serve everything on throw-away data; prints where to click"
+	@echo "             (PORT=6060 chooses another port than 5050; it takes that and the next two)"
 	@echo "make test    install and run all checks and tests"
 	@echo "make check   format, lint and types only"
 	@echo "make bench   measure speed and memory, and print a table"
@@ -19,7 +21,7 @@ help:
 	@echo "Needs Python 3.11 or newer, git and make. PYTHON=python3.13 chooses another Python."
 
 demo: $(VENV)/run.stamp
-	@$(BIN)/gangway demo
+	@$(BIN)/gangway demo --port $(PORT)
 
 test: $(VENV)/dev.stamp check
 	@$(BIN)/python -m tests.what_is_here
