@@ -31,9 +31,11 @@ def running(command: list[str], log: Path, environ: dict[str, str] | None = None
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(environ or {})})
     try:
         yield process
-    finally:
         process.terminate()
         process.wait(20)
+    finally:
+        process.kill()  # whatever went wrong: nothing of it outlives the block
+        process.wait()
 
 
 def answering(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 30) -> httpx.Response:

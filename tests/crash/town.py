@@ -88,6 +88,8 @@ class Life:
             with contextlib.suppress(ConnectionError):
                 self.pipe.send(("end", None))
         self.process.join(PATIENCE)
+        self.process.kill()  # it is long gone, or hangs
+        self.process.join()
         self.pipe.close()
         self.process.close()
 
