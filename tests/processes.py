@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import time
@@ -12,16 +13,25 @@ from pathlib import Path
 
 import httpx
 
+given_out: set[int] = set()
+
 
 def free_ports(count: int = 1) -> int:
-    """The first of *count* neighbouring ports nobody listens on."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            first = int(server.getsockname()[1])
-        with contextlib.suppress(OSError, OverflowError):
-            for port in range(first, first + count):
-                socket.create_server(("127.0.0.1", port)).close()
+    """The first of *count* neighbouring ports nobody listens on, never given out before.
+
+    Below the range the system takes the ports of calls from: a program that is started again finds its port still free.
+    """
+    for _ in range(100):
+        first = random.randrange(20_000, 32_000)
+        ports = set(range(first, first + count))
+        if ports & given_out:
+            continue
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            for port in ports:
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            given_out.update(ports)
             return first
+    raise AssertionError(f"no {count} free ports in a row")
 
 
 @contextlib.contextmanager

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-import random
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import httpx
+
+from tests.processes import free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 OUTPUT = ROOT / "test-output"
@@ -99,7 +99,7 @@ def dresses(secret: str) -> Iterator[tuple[str, re.Pattern[bytes]]]:
 def running_demo(name: str) -> Iterator[Demo]:
     """The real thing, on three free ports; its output is kept in a file."""
     OUTPUT.mkdir(exist_ok=True)
-    port, log = three_free_ports(), OUTPUT / f"demo-{name}.log"
+    port, log = free_ports(3), OUTPUT / f"demo-{name}.log"
     with log.open("wb") as output:
         command = [sys.executable, "-u", "-m", "webapp", "demo", "--port", str(port)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
@@ -129,14 +129,3 @@ def wait_for(demo: Demo, process: subprocess.Popen[bytes]) -> None:
             assert httpx.get(demo.url).status_code == 200
             return
     raise AssertionError(f"the demo is not there after a minute; see {demo.log}")
-
-
-def three_free_ports() -> int:
-    """The first of three neighbours nobody listens on, below the range the system gives out by itself."""
-    for _ in range(100):
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), ExitStack() as held:
-            for number in range(port, port + 3):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            return port
-    raise AssertionError("no three free ports in a row")

@@ -32,7 +32,7 @@ PEOPLE = 3
 RECOVERY = 240.0
 """Seconds until everything is at rest after the last death. A chore's lease is two minutes: nobody waits longer."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * SECONDS + RECOVERY + 120)]
 
 
 @dataclass
@@ -54,7 +54,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
         server = postgres()
         assert server
         databases = PostgresDatabases(server)
-    port, twin_port = free_ports(), free_ports()
+    port, ops, twin_port = free_ports(), free_ports(), free_ports()
     twin_log, log = tmp_path / "twin.log", tmp_path / "gangway.log"
     command = [*GANGWAY, "twin", "--port", str(twin_port), "--api-key", "sk_live_another_key", "--demo-sites"]
     with ExitStack() as stack:
@@ -65,7 +65,10 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
         for prepare in (["db", "upgrade"], ["deck", "sync"]):
             done = gangway(*prepare, environ=environ)
             assert done.returncode == 0, done.stderr
-        wards = [Ward(["serve", "--bind", f"127.0.0.1:{port}"], environ, log, port), Ward(["worker"], environ, log)]
+        wards = [
+            Ward(["serve", "--bind", f"127.0.0.1:{port}"], environ, log, port),
+            Ward(["worker"], environ | {"OPS_BIND": f"127.0.0.1:{ops}"}, log, ops),
+        ]
         for ward in wards:
             stack.callback(ward.ends)
         url = f"http://127.0.0.1:{port}"
