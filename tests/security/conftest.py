@@ -29,6 +29,7 @@ MAPLE = ("Maple & Main Bank", "4500123412341234", "maple-leaf-9")
 
 
 REAL_HASHER = person.HASHER
+REAL_NOBODY = person.NOBODY
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
 from tests.people import Visitor
-from tests.security.conftest import REAL_HASHER, House, cookie_of
+from tests.security.conftest import REAL_HASHER, REAL_NOBODY, House, cookie_of
 from tests.security.tools import EMAIL, OURS, PASSWORD, Reply, ask, signs_in
 
 IN, OUT = 200, 302
@@ -102,6 +102,7 @@ def all_of(database: sqlite3.Connection, table: str) -> list[tuple[object, ...]]
 def test_the_password_is_kept_as_argon2id_of_at_least_owasps_strength() -> None:
     assert REAL_HASHER.type is argon2.Type.ID
     assert REAL_HASHER.memory_cost >= 19_456 and REAL_HASHER.time_cost >= 2
+    assert not REAL_HASHER.check_needs_rehash(REAL_NOBODY), "an unknown address takes as long as a known one"
 
 
 def test_a_session_ends_when_nobody_uses_it_and_in_any_case(own: House, later: Callable[..., None]) -> None:
