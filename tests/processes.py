@@ -13,6 +13,9 @@ from pathlib import Path
 
 import httpx
 
+PATIENCE = 120.0
+"""Seconds until what is waited for is said to hang. A busy machine takes its time, and no story is about that."""
+
 given_out: set[int] = set()
 
 
@@ -42,16 +45,16 @@ def running(command: list[str], log: Path, environ: dict[str, str] | None = None
     try:
         yield process
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
     finally:
         process.kill()  # whatever went wrong: nothing of it outlives the block
         process.wait()
 
 
-def answering(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 30) -> httpx.Response:
+def answering(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = PATIENCE) -> httpx.Response:
     """Its first answer; the log when it dies or stays silent."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(url, timeout=5)
+            return httpx.get(url, timeout=PATIENCE)
     raise AssertionError(f"no answer from {url}:\n{log.read_text()}")

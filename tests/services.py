@@ -26,7 +26,7 @@ def postgres() -> str | None:
     """The address of a PostgreSQL server on which databases may be created."""
     address = os.environ.get("TEST_POSTGRES", DEFAULT_POSTGRES)
     try:
-        psycopg.connect(address, connect_timeout=2).close()
+        psycopg.connect(address, connect_timeout=20).close()
     except psycopg.OperationalError:
         return None
     return address
@@ -36,7 +36,7 @@ def redis(number: int = 0) -> str | None:
     """The address of a database of a Redis server, the one with this *number*, in which nothing is counted yet."""
     address = f"{os.environ.get('TEST_REDIS', DEFAULT_REDIS)}/{number}"
     try:
-        with Redis.from_url(address, socket_connect_timeout=2) as server:
+        with Redis.from_url(address, socket_connect_timeout=20) as server:
             for key in server.scan_iter("LIMITS:*", count=1_000):  # ours; whatever else is there is somebody's
                 server.delete(key)
     except RedisError:

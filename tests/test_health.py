@@ -18,7 +18,7 @@ from flask_migrate import upgrade
 
 from tests.conftest import settings
 from tests.databases import PostgresDatabases
-from tests.processes import answering, free_ports, running
+from tests.processes import PATIENCE, answering, free_ports, running
 from tests.services import postgres
 from tests.test_programs import GANGWAY, gangway
 from tests.test_programs import settings as environment
@@ -209,16 +209,15 @@ def test_a_process_told_to_end_says_not_ready_before_it_closes_the_door(tmp_path
         assert "gangway_http_requests_total" in httpx.get(f"http://127.0.0.1:{ops}/metrics").text
         process.send_signal(signal.SIGTERM)
         told = time.monotonic()
-        while time.monotonic() - told < 8:
+        while time.monotonic() - told < PATIENCE:
             try:
-                seen.append((httpx.get(ready, timeout=2).status_code, time.monotonic() - told))
+                seen.append((httpx.get(ready, timeout=PATIENCE).status_code, time.monotonic() - told))
             except httpx.TransportError:
                 break
             time.sleep(0.05)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     assert {status for status, _ in seen[1:]} == {503}, seen
     assert seen[-1][1] > 1.5, "the door stayed open while balancers found out"
-    assert time.monotonic() - told < 8
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY
 from tests.conftest import settings
 from tests.log_reader import Reader
 from tests.people import Deck, Visitor
-from tests.processes import answering, free_ports
+from tests.processes import PATIENCE, answering, free_ports
 from tests.security.tools import OURS, ask
 from tests.test_programs import GANGWAY, gangway
 from tests.test_programs import settings as environment
@@ -269,13 +269,13 @@ def test_the_served_app_answers_although_nobody_reads_its_log(tmp_path: Path) ->
     assert process.stdout is not None
     try:
         answering(f"http://127.0.0.1:{port}/livez", process, tmp_path / "errors.log")
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as robin:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as robin:
             assert {robin.get("/livez").status_code for _ in range(600)} == {200}  # three times what a pipe holds
     finally:
         process.terminate()
         with process.stdout as out:
             read = out.read()
-        process.wait(20)
+        process.wait(PATIENCE)
         errors.close()
     assert len(read) >= 60_000, "it was full"
     assert json.loads(read.splitlines()[0])["event"] in logs.EVENTS

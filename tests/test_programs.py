@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import answering, free_ports, running
+from tests.processes import PATIENCE, answering, free_ports, running
 from webapp.demo import cast
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,12 @@ def settings(folder: Path, port: int, twin_port: int) -> dict[str, str]:
 
 def gangway(*arguments: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*GANGWAY, *arguments], env={**os.environ, **environ}, capture_output=True, text=True, timeout=60, cwd=ROOT
+        [*GANGWAY, *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=ROOT,
     )
 
 
@@ -66,7 +71,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 def test_an_account_is_connected_through_the_served_app(served: str) -> None:
     headers = {"Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=served, headers=headers, follow_redirects=True, timeout=30) as robin:
+    with httpx.Client(base_url=served, headers=headers, follow_redirects=True, timeout=PATIENCE) as robin:
         robin.post("/sign-up", data={"email": "robin@sample.example", "password": "correct horse battery"})
         visit = robin.post("/connect/start").url.path
         robin.post(f"{visit}/agree")
@@ -155,13 +160,13 @@ def test_the_demo_has_a_company_ready_and_is_reached_from_another_shell(tmp_path
         (key,) = re.findall(r"its secret key is  (sk_test_\S+)", said)
         (file,) = re.findall(r"^    (\. \S+)$", said, re.MULTILINE)
         shell = f"{file} && {made.replace('gangway', 'python -m webapp', 1)}"
-        there = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, cwd=ROOT)
+        there = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
         assert re.search(r"^whsec_\S+$", there.stdout, re.MULTILINE), there.stderr
         (deck, admin_key) = re.findall(r"(http\S+/__admin__/ui) : the key is  (\S+)", said)[0]
         assert httpx.post(f"{deck}/key", data={"key": admin_key}).status_code == 303
         user, auth = {"user": {"client_user_id": "user-7"}}, {"Authorization": f"Bearer {key}"}
         sessions = f"http://127.0.0.1:{port}/v1/connect/sessions"
-        assert httpx.post(sessions, json=user, headers=auth, timeout=30).status_code == 201
+        assert httpx.post(sessions, json=user, headers=auth, timeout=PATIENCE).status_code == 201
         elsewhere = httpx.post(sessions.replace("127.0.0.1", "localhost"), json=user, headers=auth)
         assert f"answers at http://127.0.0.1:{port}." in elsewhere.json()["error"]["error_message"]
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 import webapp.worker
 from tests.deck.line import Line
 from tests.people import Deck, Visitor
+from tests.processes import PATIENCE
 from webapp.db import db, now, writing
 from webapp.deck import Interaction, TaskRun
 from webapp.models import Connection, Event, Run
@@ -133,19 +134,19 @@ def test_an_inbox_that_stumbles_keeps_its_events(
 
 
 def test_the_worker_wakes_for_the_bell_and_ends_with_the_bus(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.worker.LONGEST_NAP", 60.0)
+    monkeypatch.setattr("webapp.worker.LONGEST_NAP", 10 * PATIENCE)
     steps, stepped = [], threading.Event()
     monkeypatch.setattr(Worker, "do_due", lambda self, map_: steps.append(1) or stepped.set() or 0)
     thread = threading.Thread(target=Worker(app).run_forever, daemon=True)
     thread.start()
     bus = app.extensions["gangway"].bus
     for wanted in (1, 2, 3):
-        assert stepped.wait(5) and len(steps) == wanted
+        assert stepped.wait(PATIENCE) and len(steps) == wanted
         stepped.clear()
         bus.ring("work")
-    stepped.wait(5)
+    stepped.wait(PATIENCE)
     bus.close()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

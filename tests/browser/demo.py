@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
-from tests.processes import free_ports
+from tests.processes import PATIENCE, free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 OUTPUT = ROOT / "test-output"
@@ -110,7 +110,7 @@ def running_demo(name: str) -> Iterator[Demo]:
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -121,11 +121,11 @@ def running_demo(name: str) -> Iterator[Demo]:
 
 def wait_for(demo: Demo, process: subprocess.Popen[bytes]) -> None:
     """Until it has told everything and answers, or is dead."""
-    for _ in range(600):
+    for _ in range(round(10 * PATIENCE)):
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.1)
         assert process.poll() is None, f"the demo ended before it began:\n{demo.log.read_text()}"
         if READY.search(demo.log.read_text()):
             assert httpx.get(demo.url).status_code == 200
             return
-    raise AssertionError(f"the demo is not there after a minute; see {demo.log}")
+    raise AssertionError(f"the demo is not there; see {demo.log}")

@@ -235,7 +235,7 @@ class Shopper(Visitor):
 
     def was_told(self, name: str) -> list[Any]:
         """Wait until the page hears *name*; what came with it."""
-        self.page.wait_for_function("(name) => (window.told || []).some(([n]) => n === name)", arg=name, timeout=25_000)
+        self.page.wait_for_function("(name) => (window.told || []).some(([n]) => n === name)", arg=name, timeout=60_000)
         return next(list(more) for n, *more in self.told() if n == name)
 
     def goes_back(self) -> None:

@@ -54,7 +54,7 @@ class Visitor:
     # --- a watchful eye ------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(60_000)
         self.context.add_init_script(REPORT_VIOLATIONS)
         self.context.on("console", self._heard)
         self.context.on("weberror", lambda error: self.complaints.append(f"uncaught: {error.error}"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from redis import Redis, RedisError
 
-from tests.processes import free_ports
+from tests.processes import PATIENCE, free_ports
 
 
 class RedisServer:
@@ -45,7 +45,7 @@ class RedisServer:
         if self.process is not None:
             self.goes_on()
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def hangs(self) -> None:

@@ -28,6 +28,7 @@ from tests.companies import (
     the_post_goes,
 )
 from tests.people import Deck
+from tests.processes import PATIENCE
 from webapp.db import db, writing
 from webapp.hosts.deliveries import CALLERS, may_call
 from webapp.models import Delivery, Endpoint
@@ -189,9 +190,9 @@ def test_the_worker_delivers_by_itself(
     worker.start()
     owe_one(app)
     owe_one(app)
-    assert receiver.came.acquire(timeout=10) and receiver.came.acquire(timeout=10)
+    assert receiver.came.acquire(timeout=PATIENCE) and receiver.came.acquire(timeout=PATIENCE)
     app.extensions["gangway"].bus.close()
-    worker.join(10)
+    worker.join(PATIENCE)
     assert not worker.is_alive() and len(receiver.verified(secret)) == 2
 
 

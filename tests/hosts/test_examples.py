@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from tests.companies import BANK, Server, connects, follows
 from tests.people import Deck, Visitor
+from tests.processes import PATIENCE
 from webapp.hosts.openapi import document
 from webapp.models.delivery import new_secret
 
@@ -48,7 +49,7 @@ def filled_in(code: str, address: str, company: Server) -> str:
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

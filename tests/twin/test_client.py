@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.processes import PATIENCE
 from webapp.twin.client import (
     Drop,
     Error,
@@ -80,7 +81,7 @@ def app(client: Twin, transport: httpx.BaseTransport) -> App:
 def test_it_needs_no_flask() -> None:
     """Any project can use the client without the web app's dependencies."""
     code = "import sys; import webapp.twin.client; print(sorted(m for m in sys.modules if m in ('flask', 'werkzeug')))"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
     assert (ran.stdout.strip(), ran.stderr) == ("[]", "")
     assert (ROOT / "webapp/py.typed").exists()

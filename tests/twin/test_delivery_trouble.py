@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.processes import PATIENCE
+
 from .orders import agents, names, rows, rule
 from .planes import Control, Deck, Receiver, Twin
 
@@ -34,7 +36,7 @@ def test_duplicates_can_arrive_at_the_very_same_time(
     deck: Deck, control: Control, receiver: Receiver, agents_hook: Any
 ) -> None:
     """Each waits in the receiver for the others: one after the other they would never get out."""
-    everyone = threading.Barrier(4, timeout=5)
+    everyone = threading.Barrier(4, timeout=PATIENCE)
     receiver.on_event = lambda event: everyone.wait()
     rule(control, "duplicate", times=4, concurrent=True)
     agents(deck, "a")

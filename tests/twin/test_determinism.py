@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from tests.processes import PATIENCE
 from webapp.twin.derive import Derive, signing_secret
 
 from .planes import CODE, INVOICE, KIM, Control, Deck, Twin
@@ -64,7 +65,9 @@ def elsewhere(**environment: str) -> Any:
         "import json; from tests.twin.test_determinism import Twin, a_busy_day; print(json.dumps(a_busy_day(Twin())))"
     )
     env = {**os.environ, **environment}
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 

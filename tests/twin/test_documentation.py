@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
+from tests.processes import PATIENCE
 from webapp.cli import cli
 from webapp.twin import pytest_plugin
 from webapp.twin.server import create_twin
@@ -82,7 +83,7 @@ def test_the_javascript_example_runs(address: str, tmp_path: Path) -> None:
         pytest.skip("no node on this machine: the JavaScript example was not run")
     script = tmp_path / "example.mjs"
     script.write_text(blocks("js").replace("http://127.0.0.1:8801", address))
-    done = subprocess.run([node, str(script)], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([node, str(script)], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.startswith("agt_"), done.stderr
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.processes import PATIENCE
+
 from .orders import agents, names, rows, rule
 from .planes import Control, Deck, Receiver
 
@@ -59,7 +61,7 @@ def test_held_deliveries_can_be_released_one_by_one(
 def test_what_a_rule_holds_can_be_released_all_at_once(
     deck: Deck, control: Control, receiver: Receiver, agents_hook: Any
 ) -> None:
-    everyone = threading.Barrier(3, timeout=5)
+    everyone = threading.Barrier(3, timeout=PATIENCE)
     receiver.on_event = lambda event: everyone.wait()
     rule(control, "hold", count=3)
     agents(deck, *"abc")

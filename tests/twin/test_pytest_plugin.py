@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import PATIENCE
 from webapp.twin import pytest_plugin
 
 pytest_plugins = ["pytester"]
@@ -33,7 +34,7 @@ def says_in_a_process(folder: Path, tests: str, *options: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TWIN_"))}
     env |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *options]
-    ran = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE)
     return ran.stdout + ran.stderr
 
 
@@ -214,6 +215,6 @@ def test_another(twin, deck_app):
 
 def test_the_web_app_is_loaded_only_by_who_asks_for_it() -> None:
     code = "import sys, webapp.twin.pytest_plugin; print(sorted({'sqlalchemy', 'flask'} & set(sys.modules)))"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
     assert (ran.stdout.strip(), ran.stderr) == ("[]", "")

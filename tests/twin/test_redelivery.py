@@ -10,6 +10,8 @@ import pytest
 import time_machine
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.processes import PATIENCE
+
 from .planes import HOOK, Control, Deck, Receiver
 
 
@@ -57,7 +59,7 @@ def test_redelivering_goes_to_every_destination_or_the_one_named(
 
 def test_concurrent_redeliveries_are_really_parallel(control: Control, receiver: Receiver, sent: Any) -> None:
     """Each waits in the receiver for the others: one after the other they would never get out."""
-    everyone = threading.Barrier(8, timeout=5)
+    everyone = threading.Barrier(8, timeout=PATIENCE)
     receiver.on_event = lambda event: everyone.wait()
 
     answer = control.post(f"/events/{sent['event_id']}/redeliver", times=8, concurrent=True)

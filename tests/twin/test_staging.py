@@ -11,7 +11,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from tests.processes import answering, free_ports, running
+from tests.processes import PATIENCE, answering, free_ports, running
 from webapp.cli import cli
 from webapp.twin import client
 from webapp.twin.scenarios import personas
@@ -134,8 +134,8 @@ def test_a_whole_session_of_a_served_twin_is_replayed(tmp_path: Path, pace: str)
                     twin.clock.run_until_idle()
                 else:
                     twin.clock.realtime(60)
-                inbox.wait_for("task_run.completed", timeout=20)
-                inbox.wait_for("task_run.failed", timeout=20)
+                inbox.wait_for("task_run.completed", timeout=PATIENCE)
+                inbox.wait_for("task_run.failed", timeout=PATIENCE)
     ran = CliRunner().invoke(cli, ["twin", "replay", str(log)])
 
     assert ran.exit_code == 0, ran.output

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.processes import PATIENCE
 from webapp.twin import delivery
 from webapp.twin.delivery import Deliverer
 from webapp.twin.server import Driver, create_twin
@@ -182,7 +183,7 @@ def test_in_real_time_things_happen_and_arrive_by_themselves() -> None:
     try:
         control.post("/clock/mode", mode="realtime", rate=1000)
         run = deck.run()
-        assert arrived.wait(10)
+        assert arrived.wait(PATIENCE)
     finally:
         driver.stop()
 
