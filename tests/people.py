@@ -141,8 +141,8 @@ class Deck:
         self.world.outbox.clear()
         return {"attempted": 0, "succeeded": 0, "failed": 0}
 
-    def our_worker_works(self) -> None:
-        for _ in range(20):
+    def our_worker_works(self, *, rounds: int = 20) -> None:
+        for _ in range(rounds):
             if not self.worker.read_inbox() + self.worker.do_due():
                 return
         raise AssertionError("the worker never comes to rest")

@@ -6,11 +6,12 @@ import dataclasses
 import itertools
 import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import Engine, event, select
 
@@ -104,8 +105,8 @@ def tell_all(app: Flask, deck: Deck, story: list[Told], orders: list[tuple[int, 
                 tell(story[order[step]], n, "")
                 tell(story[order[step]], n, "")
                 tell(story[dice.choice(order[: step + 1])], n, f"again{step}")
-        while deck.worker.read_inbox() + deck.worker.do_due():
-            pass
+        with time_machine.travel(datetime.now(UTC), tick=False):  # however long it takes, nothing comes due by its age
+            deck.our_worker_works(rounds=10 + len(orders))
         with app.app_context():
             rows = db.session.execute(select(Run.deck_id, Run.as_of, Run.status).where(Run.deck_id.like("trun_copy%")))
             for deck_id, as_of, status in rows:
@@ -146,7 +147,10 @@ def test_r02_twenty_orders_with_duplicates(hasty: None, robin: Visitor, deck: De
 
 
 @pytest.mark.slow
-def test_r02_all_720_orders_with_duplicates(hasty: None, robin: Visitor, deck: Deck, world: World, app: Flask) -> None:
+@pytest.mark.parametrize("first", range(6))
+def test_r02_all_720_orders_with_duplicates(
+    hasty: None, robin: Visitor, deck: Deck, world: World, app: Flask, first: int
+) -> None:
     story = six_events(robin, deck, world)
-    tell_all(app, deck, story, list(itertools.permutations(range(6))))
+    tell_all(app, deck, story, [order for order in itertools.permutations(range(6)) if order[0] == first])
     assert looks(robin) != ""
