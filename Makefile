@@ -23,6 +23,8 @@ help:
 demo: $(VENV)/run.stamp
 	@$(BIN)/gangway demo --port $(PORT)
 
+# What was compiled is kept, whatever the environment says: each of hundreds of programs would compile it again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/dev.stamp check
 	@$(BIN)/python -m tests.what_is_here
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -118,7 +118,7 @@ def left_behind(town: Town) -> dict[str, Counter[Any]]:
 def shape(name: str, value: object) -> str:
     if name == "state" and (isinstance(value, dict) or str(value).startswith("{")):
         return json.dumps(timeless(value if isinstance(value, dict) else json.loads(str(value))), sort_keys=True)
-    telling = name in TELLING or isinstance(value, int | None)
+    telling = name in TELLING or (isinstance(value, int | None) and name not in MEASURED)
     return str(value) if telling else type(value).__name__
 
 
@@ -132,6 +132,9 @@ def timeless(value: Any) -> Any:
         return f"a moment of {datetime.fromisoformat(value).tzinfo}"
     return value
 
+
+MEASURED = {"waited", "milliseconds", "last_step"}
+"""Numbers that are times: a busy machine takes longer."""
 
 TELLING = {"status", "state", "kind", "result", "type", "parked", "purpose", "error", "name", "problem", "became"}
 

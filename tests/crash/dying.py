@@ -27,6 +27,7 @@ class Theatre:
         self.databases, self.folder = databases, folder
         self.scenes: dict[str, Scene] = {}
         self.steps: dict[str, list[Step]] = {}
+        self._left: dict[tuple[str, str], dict[str, Counter[Any]]] = {}
         parts: list[list[Act]] = []
         for act in ACTS:
             if not parts or act.instead_of:
@@ -53,6 +54,8 @@ class Theatre:
 
     def leaves(self, act: Act, name: str) -> dict[str, Counter[Any]]:
         """What there is in the minute after a death in *act*."""
+        if (act.name, name) in self._left:
+            return self._left[act.name, name]
         with Town(self.scenes[act.name], self.databases, self.folder) as town:
             dies_in(act, town, name)
             checks.always(town)
@@ -62,16 +65,18 @@ class Theatre:
         """One case: die in *act* at the first name, in the recovery at the second; the steps of the last recovery."""
         with Town(self.scenes[act.name], self.databases, self.folder, bug=bug) as town:
             dies_in(act, town, names[0])
+            checks.always(town)
+            if not bug:
+                self._left[act.name, names[0]] = checks.left_behind(town)
             for name in names[1:]:
-                checks.always(town)
                 town.starts()
                 town.begins(dies_at=name)
                 try:
                     recovers(town)
                 except Died:
+                    checks.always(town)
                     continue
                 raise AssertionError(f"it never came to {name}")
-            checks.always(town)
             town.starts()
             town.begins()
             recovers(town)
