@@ -90,6 +90,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
     db.init_app(app)
     Migrate(app, db.db, directory=assets.shipped("migrations"))
     door.login_manager.init_app(app)
+    app.session_interface = door.Cookies(app)
     for room in (watching, crowd, errors, headers, assets, pages, health):
         room.init_app(app)
     doors = {

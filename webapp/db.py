@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Connection, DateTime, Dialect, Engine, MetaData, Table, Update, event, insert, text
+from sqlalchemy import JSON, Connection, DateTime, Dialect, Engine, Insert, MetaData, Table, Update, event, insert, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import DeclarativeBase, mapped_column
@@ -138,11 +139,17 @@ def add_row(model: type[Model], values: dict[str, Any]) -> int:
 
     For what is made hundreds of times in a second: the ORM's unit of work costs more than the INSERT itself.
     """
-    table = model.__table__
-    assert isinstance(table, Table)
-    done = db.session.connection().execute(insert(table), values)
+    done = db.session.connection().execute(_insert_into(model), values)
     assert done.inserted_primary_key is not None
     return int(done.inserted_primary_key[0])
+
+
+@cache
+def _insert_into(model: type[Model]) -> Insert:
+    """Written once for each, as it is always the same."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    return insert(table)
 
 
 def pool(database_url: str) -> dict[str, object]:

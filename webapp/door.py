@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from flask import abort, g, redirect, request, url_for
+from flask import Flask, abort, g, redirect, request, url_for
+from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
+from itsdangerous import URLSafeTimedSerializer
 
 from . import logs
 from .bus import person_topic
@@ -32,6 +34,16 @@ class Doorkeeper(LoginManager):  # type: ignore[misc]
 
     def _load_user_from_remember_cookie(self, cookie: str) -> None:
         return None
+
+
+class Cookies(SecureCookieSessionInterface):
+    """Flask makes its signer anew for every request, also for programs that have no cookie; ours never changes."""
+
+    def __init__(self, app: Flask) -> None:
+        self._signer = super().get_signing_serializer(app)
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        return self._signer
 
 
 login_manager = Doorkeeper()

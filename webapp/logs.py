@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import select
 import time
 import traceback
 from _queue import SimpleQueue  # gevent would patch the one in `queue`, and the writer is a thread of the system
@@ -27,6 +28,10 @@ from .deck.reading import one_line
 LONGEST = 256
 MOST_WAITING = 10_000
 """Lines that may wait for a slow reader; those after them are dropped, and counted."""
+NAP = 0.02
+"""Seconds in which lines gather: waking the writer for each of them costs about what making them does."""
+TOGETHER = select.PIPE_BUF // 2
+"""Bytes after which no further line joins: other processes write into the same pipe, and none tears another's line."""
 
 KEYS: dict[str, type | tuple[type, ...]] = {
     "message": str,
@@ -250,14 +255,19 @@ class Sink(logging.Handler):
             time.sleep(0.01)
 
     def _write(self, lines: SimpleQueue[bytes]) -> None:
+        nap = get_original("time", "sleep")
         while True:
-            rest = lines.get()
+            rest, count = lines.get(), 1
+            while len(rest) < TOGETHER and not lines.empty():
+                rest, count = rest + lines.get(), count + 1
             try:
                 while rest:
                     rest = rest[os.write(self._fd, rest) :]
             except OSError:  # full, or nobody reads any more
-                self._lost += 1
-            self._done += 1
+                self._lost += rest.count(b"\n")
+            self._done += count
+            if lines.empty():
+                nap(NAP)
 
 
 def start(form: str, *, level: int = logging.INFO, fd: int = 1) -> logging.Handler:

@@ -74,7 +74,7 @@ def met_again(form: str | None, asked: str) -> tuple[Link, datetime] | None:
 def invite(host: Host, wanted: SessionRequest, ends: datetime, form: str | None = None, asked: str = "") -> Link:
     """Inside `writing()`: the visit, and the host's side of it until *ends*."""
     user = {"host_id": host.id, "client_user_id": wanted.client_user_id}
-    person_id, task_id = db.session.execute(WHO_FOR_WHAT, user).one()
+    person_id, task_id = db.session.connection().execute(WHO_FOR_WHAT, user).one()
     if task_id is None:
         raise BadRequest("no_task", "This installation offers nothing to connect for yet.", status=503)
     person_id = person_id or add_row(Person, user)

@@ -20,7 +20,9 @@ def new_ref() -> str:
 
 def new_support_code() -> str:
     """What a person reads out to support, such as ``KX-4417``."""
-    return "".join(secrets.choice(LETTERS) for _ in range(2)) + f"-{secrets.randbelow(10_000):04d}"
+    letters, number = divmod(secrets.randbelow(len(LETTERS) ** 2 * 10_000), 10_000)
+    first, second = divmod(letters, len(LETTERS))
+    return f"{LETTERS[first]}{LETTERS[second]}-{number:04d}"
 
 
 def free_support_code(context: Any) -> str:
