@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, expect, sync_playwright
+from werkzeug.serving import make_server
 
 from tests.browser.demo import OUTPUT, Demo, running_demo
 from tests.browser.embedding import Comes, Shop, Shopper, a_shop
 from tests.browser.visitor import Visitor
+from tests.conftest import settings
+from webapp import create_app
 
 SWITCHES = [
     "--no-sandbox",
@@ -82,6 +88,31 @@ def robin(arrives: Arrives) -> Visitor:
     visitor = arrives()
     visitor.has_an_account()
     return visitor
+
+
+@dataclass
+class House:
+    """An installation whose command line the test has at hand. Also what a `Visitor` needs to know of a demo."""
+
+    app: Flask
+    url: str
+    secrets: set[str] = field(default_factory=set)
+
+
+@pytest.fixture
+def house(app: Flask, database_url: str) -> Iterator[House]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    url = f"http://127.0.0.1:{server.port}"
+    server.app = create_app(settings(database_url, public_url=url))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield House(server.app, url)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        server.app.extensions["gangway"].bus.close()
 
 
 @pytest.fixture(scope="session")

@@ -27,10 +27,12 @@ from webapp.models import (
     Issue,
     Run,
     Source,
+    SourceHour,
     Staff,
     StaffNote,
     StaffSession,
 )
+from webapp.support.figures import HOUR, bucket, hour_of
 
 NAMES = {"viewer": "Rowan", "agent": "Ash", "lead": "Linden", "admin": "Hazel"}
 HOST = "Longwater Savings"
@@ -87,6 +89,19 @@ def founds_a_host(demo: Demo) -> None:
             if state != "pending":
                 status = 500 if problem else 204
                 db.session.add(Attempt(delivery=delivery, problem=problem, status=status, milliseconds=12, at=now()))
+
+
+def has_a_busy_day(demo: Demo) -> None:
+    """Figures as large, and errors as long, as they come: at a source the fortnight hardly went to."""
+    with rows_of(demo), writing():
+        source = db.session.scalars(select(Source).filter_by(name="Longhaul Pensions")).one()
+        for hours_ago, completed, failed in ((3, 845_210, 1_102_415), (30, 1_310_377, 12_480)):
+            troubles = {"interaction_unsupported/question": failed // 2, "source_unavailable/site": failed // 3}
+            hour = SourceHour(hour=hour_of(now()) - hours_ago * HOUR, source_id=source.id)
+            hour.completed, hour.failed, hour.canceled, hour.asked = completed, failed, 0, completed
+            hour.troubles, hour.times = troubles, {bucket(95): completed, bucket(1_500): failed}
+            hour.last_good_at = hour.hour
+            db.session.merge(hour)  # told twice, it is the same hour
 
 
 def busiest_case(demo: Demo) -> dict[str, str]:

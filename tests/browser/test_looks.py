@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import SCREENSHOTS, Arrives
+from tests.browser.conftest import SCREENSHOTS, Arrives, House
 from tests.browser.looks import complaints_about
 from tests.browser.visitor import Visitor
+from tests.test_closing import operator
 from webapp.demo.show import EMAIL, PASSWORD
 
 pytestmark = pytest.mark.browser
@@ -242,6 +243,24 @@ def outcome_wait(robin: Visitor) -> None:
 
 
 @member
+def sign_in_again_sent_by_support(robin: Visitor) -> None:
+    robin.signs_in_at("Perhaps Payments", "Username", "robin", "maybe-not-3")
+    robin.comes_to("outcome")
+    robin.presses("Close")
+    robin.sees("We do not know whether the latest run worked.")
+    robin.opens(f"{robin.page.url}/reconnect")
+    robin.sees("Support asked you to sign in there once more.")
+
+
+@member
+def sign_in_again_though_unsure(robin: Visitor) -> None:
+    sign_in_again_sent_by_support(robin)
+    robin.presses("Sign in again")
+    robin.comes_to("sign_in")
+    robin.sees("Signing in here runs it again")
+
+
+@member
 def stopped(robin: Visitor) -> None:
     robin.goes_to_the_code()
     robin.presses("Stop")
@@ -249,6 +268,28 @@ def stopped(robin: Visitor) -> None:
 
 
 # --- looking ---------------------------------------------------------------------------------------------------
+
+
+def test_the_page_for_a_new_password_too(house: House, browser: Browser) -> None:
+    """Its link is made on the command line."""
+    somebody = Visitor(house, browser)  # type: ignore[arg-type]
+    somebody.opens("/sign-up")
+    somebody.types("Email", "robin@sample.example")
+    somebody.types("Password", "correct horse battery")
+    somebody.presses("Create account")
+    somebody.sees("Nothing connected yet")
+    forgetful = Visitor(house, browser)  # type: ignore[arg-type]
+    forgetful.opens(operator(house.app, "person", "password-link", "robin@sample.example").output.strip())
+    complaints = list(complaints_about(forgetful.page, SCREENSHOTS / "looks" / "new_password"))
+    forgetful.types("New password", "short")
+    forgetful.presses("Save and sign in")
+    expect(forgetful.field("New password")).to_have_attribute("aria-invalid", "true")
+    complaints += complaints_about(forgetful.page, SCREENSHOTS / "looks" / "new_password_with_a_mistake")
+    forgetful.opens("/new-password/nothing")
+    forgetful.sees("This link is over")
+    complaints += complaints_about(forgetful.page, SCREENSHOTS / "looks" / "new_password_over")
+    assert "\n".join(complaints) == ""
+    assert somebody.leaves() + forgetful.leaves() == []
 
 
 @pytest.mark.parametrize("screen", [*STRANGERS, *MEMBERS])

@@ -2,55 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import re
-import threading
 import time
-from collections.abc import Iterator
 
 import pyotp
 import pytest
-from flask import Flask
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
-from tests.browser.conftest import SCREENSHOTS
+from tests.browser.conftest import SCREENSHOTS, House
 from tests.browser.looks import SCHEMES, SMALL_TARGETS, TOO_WIDE, WIDTHS, axe_violations
 from tests.browser.visitor import Visitor
-from tests.conftest import settings
 from tests.test_closing import operator
-from webapp import create_app
 
 pytestmark = pytest.mark.browser
 
 PASSWORD = "seven quiet harbours"
-
-
-class Desk:
-    """An installation of its own, because its staff begin on its command line."""
-
-    def __init__(self, app: Flask, url: str) -> None:
-        self.app, self.url = app, url
-        self.secrets: set[str] = set()
-
-    def link(self) -> str:
-        told = operator(self.app, "staff", "invite", "ash@desk.example", "--role", "admin").output
-        return re.search(r"/support/welcome/\S+", told)[0]  # type: ignore[index]
-
-
-@pytest.fixture
-def desk(app: Flask, database_url: str) -> Iterator[Desk]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    url = f"http://127.0.0.1:{server.port}"
-    server.app = create_app(settings(database_url, public_url=url))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield Desk(server.app, url)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        server.app.extensions["gangway"].bus.close()
 
 
 def looks_good(page: Page, name: str) -> None:
@@ -70,9 +37,10 @@ def looks_good(page: Page, name: str) -> None:
     assert found == []
 
 
-def test_from_the_link_to_being_signed_in(desk: Desk, browser: Browser) -> None:
-    ash = Visitor(desk, browser)  # type: ignore[arg-type]
-    ash.opens(desk.link())
+def test_from_the_link_to_being_signed_in(house: House, browser: Browser) -> None:
+    ash = Visitor(house, browser)  # type: ignore[arg-type]
+    told = operator(house.app, "staff", "invite", "ash@desk.example", "--role", "admin").output
+    ash.opens(re.search(r"/support/welcome/\S+", told)[0])  # type: ignore[index]
     expect(ash.page.get_by_role("img", name="QR code")).to_be_visible()
     looks_good(ash.page, "welcome")
     app = pyotp.TOTP(ash.main.locator(".secret code").inner_text())
@@ -82,6 +50,7 @@ def test_from_the_link_to_being_signed_in(desk: Desk, browser: Browser) -> None:
     ash.presses("Finish")
     expect(ash.heading).to_have_text("Your recovery codes")
     looks_good(ash.page, "recovery-codes")
+    codes = ash.main.locator(".codes code").all_inner_texts()
 
     ash.presses("I have kept them")
     looks_good(ash.page, "sign-in")
@@ -105,4 +74,31 @@ def test_from_the_link_to_being_signed_in(desk: Desk, browser: Browser) -> None:
     looks_good(ash.page, "prove")
     ash.opens("/support/team")
     looks_good(ash.page, "team")
+    a_form_waits_while_they_sign_in(ash, codes[0])
     assert ash.leaves() == []
+
+
+def a_form_waits_while_they_sign_in(ash: Visitor, code: str) -> None:
+    """The session ends over a reason; the form stays where it is, and the sign-in is in a tab of its own."""
+    ash.opens("/support/act/stop_source/northlight-power")
+    ash.types("Why", "Ticket 4711: nothing works there")
+    ash.context.clear_cookies()
+    ash.presses("Stop new sign-ins")
+    expect(ash.heading).to_have_text("You are signed out")
+    ash.presses("I have signed in, go on")
+    ash.sees("You are not signed in yet")
+    looks_good(ash.page, "signed-out")
+    with ash.context.expect_page() as opened:
+        ash.presses("Sign in")
+    there = copy.copy(ash)
+    there.page = opened.value
+    there.types("Email", "ash@desk.example")
+    there.types("Password", PASSWORD)
+    there.presses("Sign in")
+    there.types("Code", code)
+    there.presses("Go on")
+    there.sees("What you typed waits in the other tab")
+    looks_good(there.page, "signed-in")
+    there.page.close()
+    ash.presses("I have signed in, go on")
+    ash.sees("New sign-ins at Northlight Power are stopped")

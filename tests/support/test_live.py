@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 
 import pytest
 from flask import Flask
@@ -21,12 +22,18 @@ from webapp.models import (
     Host,
     HostEvent,
     Intent,
+    Move,
+    Prompt,
+    Run,
     StaffSession,
+    Task,
     VisitEvent,
 )
 from webapp.support import connections
 
 OFTEN = connections.LOOK_AGAIN
+MANY = 40
+"""Newer rows of every kind; with them a page is nearly full."""
 
 
 @pytest.fixture(autouse=True)
@@ -108,11 +115,15 @@ def told(it: Connection) -> None:
 
 
 def told_in_vain(it: Connection) -> None:
-    db.session.query(Delivery).one().tries = 3
+    the_first_delivery().tries = 3
 
 
 def delivered(it: Connection) -> None:
-    db.session.query(Delivery).one().state = "delivered"
+    the_first_delivery().state = "delivered"
+
+
+def the_first_delivery() -> Delivery:
+    return db.session.scalars(db.select(Delivery).order_by(Delivery.id).limit(1)).one()
 
 
 def step(it: Connection) -> None:
@@ -152,6 +163,64 @@ def test_whatever_happens_is_seen_though_the_page_is_drawn_only_then(
             happens(db.session.scalars(db.select(Connection)).one())
         assert words in frame(watched), words
         assert len(drawn) == number, f"once for {words}"
+
+
+def closed(it: Connection) -> None:
+    db.session.query(Prompt).one().state = "closed"
+
+
+def moved(it: Connection) -> None:
+    run = db.session.query(Run).order_by(Run.id).first()
+    db.session.add(Move(run=run, was="interaction_required", became="canceled", at=now()))
+
+
+HAPPENS_TO_OLD = (
+    (unparked_event, "it could not be read"),
+    (write_again, "tried"),
+    (told_in_vain, "after 3 tries"),
+    (delivered, "delivered"),
+    (closed, "went away without an answer"),
+    (moved, "Run: stopped"),
+)
+
+
+def test_what_happens_to_the_oldest_row_on_a_full_page_is_seen_as_soon(
+    robin: Visitor, deck: Deck, agent: Visitor, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "DRAW_AGAIN", inf)
+    robin.signs_in_at("Maple & Main Bank", "4500123412341234", "maple-leaf-9")
+    deck.goes_on()
+    with app.app_context(), writing():
+        it = db.session.scalars(db.select(Connection)).one()
+        for happens in (parked_event, write, told):
+            happens(it)
+        db.session.flush()
+        for number in range(MANY):
+            passes(it, number)
+        ref = it.ref
+    agent.opens(f"/support/connections/{ref}")
+    tab = Tab(agent)
+    frame(tab)
+    for happens, words in HAPPENS_TO_OLD:
+        assert next(tab) == ": still here\n\n"
+        with app.app_context(), writing():
+            happens(db.session.scalars(db.select(Connection)).one())
+        assert words in next(tab) + next(tab), words
+    tab.close()
+
+
+def passes(it: Connection, number: int) -> None:
+    """One more of everything that can still change; also at another source, which their host is told of as often."""
+    Event.record(deck_id=f"e{number}", webhook_id=f"w{number}", type="x.y", subject=str(it.deck_id), body=b"{}")
+    task, source = db.session.query(Task).first(), it.source
+    visit = ConnectSession(connection=it, person=it.person, source=source, task=task)
+    run = Run(connection=it, connect_session=visit, source=source, task=task, status="completed", ended_at=now())
+    db.session.add_all([visit, run, Intent(kind="run.start", connection=it, state="done")])
+    for name in (it.ref, "elsewhere"):
+        data = {"connection_id": f"conn_{name}"}
+        event = HostEvent(host_id=it.host_id, person_id=it.person_id, type="run.completed", data=data)
+        endpoint = db.session.query(Endpoint).one()
+        db.session.add(Delivery(event=event, endpoint=endpoint, state="delivered", tries=1))
 
 
 def test_what_depends_on_the_time_is_drawn_anyway(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,15 +15,16 @@ from joserfc.jwk import RSAKey
 
 from tests.conftest import settings
 from tests.people import Visitor
+from tests.support.acting import WHY, Later, OnRecord, ref_of, shown
 from tests.support.entering import is_in
 from tests.support.provider import CLIENT, SECRET, Provider, running
 from tests.test_closing import operator
 from webapp import create_app
 from webapp.config import BadSetting, Config
 from webapp.db import db
-from webapp.models import AuditEntry, Staff, StaffSession
+from webapp.models import AuditEntry, Connection, Staff, StaffSession
 
-Later = Callable[..., None]
+NOTE = "They called at nine: the code came late, and the second one worked."
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +186,57 @@ def test_being_fresh_takes_a_new_sign_in_at_the_provider(house: Flask, provider:
     visitor.opens(asks(visitor, "/support/sso?again=1"))
     visitor.posts("/support/mine/tokens", {"name": "report"})
     assert "Your new token" in visitor.sees()
+
+
+def test_a_form_is_kept_over_a_new_sign_in_at_the_provider(
+    connected: Visitor, house: Flask, provider: Provider, later: Later, on_record: OnRecord
+) -> None:
+    """The reason waits in one tab; the sign-in is in another, and may first be one that proves nothing."""
+    visitor = comes_by_it(house)
+    ref = ref_of(house, Connection)
+    visitor.opens(f"/support/act/reconnect_link/{ref}")
+    before = len(on_record())
+    later(minutes=11)
+    visitor.presses("Reconnect link", reason=WHY, days="1")
+    assert "What you typed is kept" in visitor.sees() and "not signed in anew yet" not in visitor.sees()
+
+    visitor.presses("I have signed in, go on")
+    assert visitor.page.status_code == 401 and "not signed in anew yet" in visitor.sees()
+    provider.lies = {"auth_time": int(time.time()) - 3_600}
+    signs_in_in_another_tab(visitor)
+    visitor.presses("I have signed in, go on")
+    assert visitor.page.status_code == 401 and str(visitor.field("reason").get("value")) == WHY
+    assert "reconnect_link" not in [act for act, *_ in on_record()[before:]], "nothing is done by a form that waits"
+
+    provider.lies = {}
+    signs_in_in_another_tab(visitor)
+    visitor.presses("I have signed in, go on")
+    assert shown(visitor).startswith("http://localhost/connections/")
+    assert on_record()[-1] == ("reconnect_link", f"conn_{ref}", WHY)
+
+
+def test_a_form_is_kept_when_the_session_is_over(connected: Visitor, house: Flask, later: Later) -> None:
+    """A note, which asks for no new proof: by the time it is written nobody is signed in any more."""
+    visitor = comes_by_it(house)
+    visitor.opens(f"/support/connections/{ref_of(house, Connection)}")
+    later(minutes=16)
+    visitor.posts(f"{visitor.page.url.path}/notes", {"text": NOTE})
+    assert visitor.page.status_code == 401 and "What you typed is kept" in visitor.sees()
+    visitor.presses("I have signed in, go on")
+    assert visitor.page.status_code == 401 and "not signed in yet" in visitor.sees()
+    signs_in_in_another_tab(visitor)
+    visitor.presses("I have signed in, go on")
+    assert visitor.page.status_code == 200 and NOTE in visitor.sees()
+
+
+def signs_in_in_another_tab(visitor: Visitor) -> None:
+    """By the page's own link, which opens a tab of its own: the form stays where it is."""
+    waits = visitor.page
+    (link,) = (a for a in visitor.tree.iter("a") if a.get("target") == "_blank")
+    visitor.opens(asks(visitor, str(link.get("href")).replace("/sign-in", "/sso")))
+    visitor.opens(re.search(r'content="0;url=([^"]+)"', visitor.page.text)[1])  # type: ignore[index]
+    assert "What you typed waits in the other tab" in visitor.sees()
+    visitor.page = waits
 
 
 def test_without_the_settings_there_is_no_such_page(app: Flask) -> None:

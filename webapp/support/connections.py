@@ -27,7 +27,7 @@ from .case import connection_by_ref, known_of
 from .gate import me, needs, record, session
 from .lists import Cell, Filter, Listing, listing
 from .pages import bp, page, post
-from .versions import Version, version_of
+from .versions import version_of
 from .words import CONNECTION_WORDS, TONES, who_of
 
 LOOK_AGAIN = 2.0
@@ -216,7 +216,7 @@ def fragments(
 class Look:
     """The page's inside as it was drawn, and the version of what it tells."""
 
-    version: Version = ()
+    version: int | None = None
     html: str = ""
 
 

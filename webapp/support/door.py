@@ -90,6 +90,13 @@ def submit_second_factor() -> ResponseReturnValue:
     return start_cookie(make_response(redirect(wanted or url_for("support.now"), 303)), token)
 
 
+@bp.get("/signed-in")
+@needs("viewer")
+def signed_in() -> ResponseReturnValue:
+    """Where a tab ends that was only opened to sign in."""
+    return render_template("support/signed_in.html")
+
+
 @bp.post("/sign-out")
 @needs(ANYBODY)
 def sign_out() -> ResponseReturnValue:

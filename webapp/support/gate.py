@@ -24,6 +24,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 ANYBODY = "anybody"
 """Needed by what has to work before somebody is signed in."""
 SHORTEST_REASON, LONGEST_REASON = 5, 500
+TYPED = ("reason", "text")
+"""Fields of what somebody may have typed for minutes."""
+PROOF = ("password", "code")
+CAME_BACK = "signed_in"
+"""Sent with a kept form by whoever went to sign in in another tab."""
 
 
 def needs(role: str, *, fresh: bool = False) -> Callable[[View], View]:
@@ -74,12 +79,25 @@ def only_staff() -> ResponseReturnValue | None:
     found = half_session()
     if found is None or not found.is_whole:
         if request.method != "GET":
-            abort(401)
+            return signed_out()
         return redirect(url_for("support.sign_in", next=request.full_path.rstrip("?")))
     notice(found)
     if not found.staff.may(role):
         return refuse(role)
     return None
+
+
+def signed_out() -> ResponseReturnValue:
+    """Their session ran out over a form: it waits here while they sign in in another tab, and then goes on."""
+    kept = kept_form() or abort(401)
+    return render_template("support/signed_out.html", kept=kept, is_early=CAME_BACK in request.form), 401
+
+
+def kept_form() -> dict[str, str]:
+    """The form that was sent, to be sent again; empty for those that hold little, or a password."""
+    if not any(name in request.form for name in TYPED):
+        return {}
+    return {name: value for name, value in request.form.items() if name not in (*PROOF, CAME_BACK)}
 
 
 def notice(found: StaffSession) -> None:

@@ -13,11 +13,9 @@ from ..db import now, writing
 from ..public_ids import public_id
 from . import tries
 from .door import checked_password, count_try, safe_path, spend_code, what_is_wrong
-from .gate import needs, record, session
+from .gate import CAME_BACK, PROOF, kept_form, needs, record, session
 from .pages import bp
 from .sessions import hold
-
-PROOF = ("password", "code")
 
 
 @bp.before_request
@@ -46,19 +44,19 @@ def submit_prove() -> ResponseReturnValue:
 def ask_again() -> ResponseReturnValue | None:
     """None when both factors were given a moment ago, or come with this form; otherwise the page that asks for them.
 
-    A form that says why is on that page and is sent again with them. Others hold little, or a password: they are not
-    kept.
+    A form that says why is on that page and is sent again with them, or once its sender comes back from single sign-on.
     """
     if session().is_fresh:
         return None
-    if request.method == "GET" or "reason" not in request.form:
+    kept = {} if request.method == "GET" else kept_form()
+    if not kept:
         back = request.full_path.rstrip("?") if request.method == "GET" else ""
         return redirect(url_for("support.prove", next=back), 303)
     is_tried = any(name in request.form for name in PROOF)
     if is_tried and is_proved_now():
         return None
-    kept = {name: value for name, value in request.form.items() if name not in PROOF}
-    return prove_page(came_from(), kept=kept, refused=is_tried), 401
+    is_early = CAME_BACK in request.form and session().method == "sso"
+    return prove_page("", kept=kept, refused=is_tried or is_early), 401
 
 
 def is_proved_now() -> bool:

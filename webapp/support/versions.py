@@ -23,15 +23,19 @@ from ..models import (
     VisitEvent,
 )
 from ..public_ids import public_id
+from .timeline import MOST
 
-NEWEST = 20
-"""Rows of a kind that can still change. A change of an older one is seen when the page is drawn anyway."""
+NEWEST = MOST + 1
+"""Rows of a kind: as many as a page of the timeline reads, so that none it shows changes unseen."""
 
-Version = tuple[Any, ...]
+Rows = tuple[Any, ...]
 
 
-def version_of(connection: Connection) -> Version:
-    """Differs as soon as anything has happened that `case.known_of` tells: few columns of few rows, all by index."""
+def version_of(connection: Connection) -> int:
+    """Differs as soon as anything has happened that `case.known_of` tells: few columns of what it reads, all by index.
+
+    A number, because every open page keeps one.
+    """
     runs = rows(
         select(Run.id, Run.ref, Run.deck_id, Run.connect_session_id, Run.version, Run.status, Run.is_stopping)
         .add_columns(Run.looked_at, Run.ended_at)
@@ -43,7 +47,7 @@ def version_of(connection: Connection) -> Version:
         .where(ConnectSession.connection_id == connection.id)
         .order_by(ConnectSession.id.desc())
     )
-    return (
+    known = (
         (connection.status, connection.status_since, connection.deck_id, connection.username_hint),
         (connection.source.name, connection.source.health, connection.person.closing_at),
         runs,
@@ -64,22 +68,25 @@ def version_of(connection: Connection) -> Version:
         told(connection),
         latest(connection, runs, visits),
     )
+    return hash(known)
 
 
-def names(connection: Connection, runs: Version) -> list[str]:
+def names(connection: Connection, runs: Rows) -> list[str]:
     """What Deck's events call it."""
     return [name for name in (connection.deck_id, *(run.deck_id for run in runs)) if name]
 
 
-def told(connection: Connection) -> Version:
-    """How what their host is told fares."""
+def told(connection: Connection) -> Rows:
+    """How what their host is told of it fares."""
     if connection.person.host_id is None:
         return ()
     query = select(HostEvent.id, Delivery.state, Delivery.tries).outerjoin(Delivery, Delivery.event_id == HostEvent.id)
-    return rows(query.where(HostEvent.person_id == connection.person_id).order_by(HostEvent.id.desc()))
+    is_about_it = HostEvent.data["connection_id"].as_string() == public_id("conn", connection.ref)
+    query = query.where(HostEvent.person_id == connection.person_id, is_about_it)
+    return rows(query.order_by(HostEvent.id.desc()))
 
 
-def latest(connection: Connection, runs: Version, visits: Version) -> Version:
+def latest(connection: Connection, runs: Rows, visits: Rows) -> Rows:
     """The last of each kind that is only ever added."""
     objects = [public_id("conn", connection.ref), *(public_id("run", run.ref) for run in runs)]
     visited = {*(visit.id for visit in visits), *(run.connect_session_id for run in runs)}
@@ -95,5 +102,5 @@ def latest(connection: Connection, runs: Version, visits: Version) -> Version:
     )
 
 
-def rows(query: Any) -> Version:
+def rows(query: Any) -> Rows:
     return tuple(db.session.execute(query.limit(NEWEST)))
