@@ -35,7 +35,6 @@ def read_inbox() -> int:
         log.exception("a batch of events could not be acted on: one by one then")
         for id in ids:
             act_on_or_park(id)
-    bus().ring(WORK)
     return len(ids)
 
 
@@ -55,6 +54,8 @@ def act_on(ids: Sequence[int]) -> None:
         }
     for session in watched:
         bus().ring(visit_topic(session))
+    if runs or connections:  # something is due now
+        bus().ring(WORK)
 
 
 def act_on_or_park(id: int) -> None:
