@@ -140,6 +140,8 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 
 SLOW = 200
+NOT_HELD_UP = serving.UNREAD_SECONDS * 2 / 3
+"""Seconds, well before those who read nothing are cut off and could hold up nobody any more."""
 
 
 @pytest.mark.slow
@@ -156,13 +158,13 @@ def test_r27_two_hundred_who_read_nothing_hold_nobody_up(town: Town) -> None:
                 text += chunk
                 if 'data-view="interaction"' in text:
                     break
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < NOT_HELD_UP
         slowest = 0.0
         for _ in range(20):
             began = time.monotonic()
             assert robin.get("/connections").status_code == 200
             slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 20
+        assert slowest < NOT_HELD_UP
         assert 'data-view="interaction"' in robin.get(visit).text
 
 
