@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import threading
 import time
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from gevent.monkey import get_original
 from sqlalchemy import JSON, Connection, DateTime, Dialect, Engine, Insert, MetaData, Table, Update, event, insert, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import DeclarativeBase, mapped_column
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from . import metrics
@@ -30,6 +32,9 @@ BUSY_MS = 2_000
 
 IDLE_MS = 60_000
 """How long a transaction may do nothing: none of ours waits for anything but the database."""
+
+RESTED = 30.0
+"""Seconds without work after which a connection to PostgreSQL is asked whether it lives, before somebody gets it."""
 
 LOOK_MS = 20
 """How often to look whether another process has stopped writing."""
@@ -156,7 +161,7 @@ def pool(database_url: str) -> dict[str, object]:
     """How many connections a process may have. Whoever finds none says so soon: Deck waits five seconds for us."""
     if database_url.startswith("sqlite"):
         return {"pool_size": 20, "max_overflow": 80, "pool_timeout": BUSY_MS / 1_000}  # each is an open file
-    return {"pool_size": 10, "max_overflow": 20, "pool_timeout": BUSY_MS / 1_000, "pool_pre_ping": True}
+    return {"pool_size": 10, "max_overflow": 20, "pool_timeout": BUSY_MS / 1_000}
 
 
 def init_app(app: Flask) -> None:
@@ -173,6 +178,34 @@ def tune_postgres(engine: Engine) -> None:
         for name, milliseconds in (("lock_timeout", BUSY_MS), ("idle_in_transaction_session_timeout", IDLE_MS)):
             connection.execute("SELECT set_config(%s, %s, false)", (name, str(milliseconds)))
         connection.commit()
+
+    @event.listens_for(engine, "checkin")
+    def _rests(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _is_wanted(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        has_rested = time.monotonic() - record.info.get("rests_since", time.monotonic()) > RESTED
+        if is_closed_by_server(connection) or (has_rested and not answers(connection, engine)):
+            raise InvalidatePoolError("gone while it rested")  # the pool opens another, and trusts no older one
+
+
+def is_closed_by_server(connection: Any) -> bool:
+    """Whether there is something to read on an idle connection: a server that closes one says so on it.
+
+    Asking each time whether it lives would be two of the eleven turns that a short request takes.
+    """
+    poll = get_original("select", "poll")()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def answers(connection: Any, engine: Engine) -> bool:
+    """Something between us may have forgotten a connection that was silent for long, and told nobody."""
+    try:
+        return engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error:
+        return False
 
 
 def tune_sqlite(engine: Engine) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -173,7 +176,7 @@ def cut_all(address: str, app: Flask) -> None:
         name = db.engine.url.database
     with psycopg.connect(address, autocommit=True) as admin:
         admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
             [name],
         )
 
@@ -187,6 +190,36 @@ def test_r19_a_connection_that_was_cut_is_not_noticed_by_the_next_one(on_postgre
         assert door.delivers(event(f"evt_c{i}"), webhook_id=f"evt_c{i}") == 204
     with on_postgres.app_context():
         assert len(db.session.scalars(select(Event.id)).all()) == 4
+
+
+@pytest.mark.postgres
+def test_r19_what_something_between_us_forgot_is_asked_first_when_it_has_rested(
+    on_postgres: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Knocker(on_postgres)
+    with monkeypatch.context() as later:
+        later.setattr(webapp.db, "RESTED", 0.0)
+        assert door.delivers(event()) == 204
+        with forgotten(on_postgres):
+            assert door.delivers(event("evt_2"), webhook_id="evt_2") == 204
+    with forgotten(on_postgres):
+        assert door.delivers(event("evt_3"), webhook_id="evt_3") == 503, "it was at work just now, so nobody asked"
+        assert door.delivers(event("evt_3"), webhook_id="evt_3") == 204
+    assert sorted(kept.deck_id for kept in door.kept()) == ["evt_1", "evt_2", "evt_3"]
+
+
+@contextmanager
+def forgotten(app: Flask) -> Iterator[None]:
+    """The app's one connection leads to somebody who has forgotten it, and hangs up only when spoken to."""
+    ours, theirs = socket.socketpair()
+    forgetful = threading.Thread(target=lambda: (theirs.recv(1), theirs.close()))
+    with ours, app.app_context():
+        with db.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+        os.dup2(ours.fileno(), raw.fileno())
+        forgetful.start()
+        yield
+    forgetful.join()
 
 
 @pytest.mark.postgres
