@@ -69,5 +69,6 @@ class HostKey(Model):
 BY_KEY = (
     select(*Host.__table__.columns)
     .join(HostKey)
-    .where(HostKey.key_hash == bindparam("key_hash"), HostKey.revoked_at.is_(None), Host.paused_at.is_(None))
+    .filter_by(key_hash=bindparam("key_hash"), revoked_at=None)
+    .where(Host.paused_at.is_(None))
 )
