@@ -26,7 +26,7 @@ from webapp.sync import WANTED_EVENTS
 from webapp.twin.client import Twin
 from webapp.twin.clock import parse_moment
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(1_000_000)))
 PEOPLE = 3
 RECOVERY = 240.0

@@ -72,7 +72,7 @@ class Machine(RuleBasedStateMachine):
         if arm:
             self._signs_in("robin", 0, arm, "first")
             self._goes_on(until_it_stops=True)
-            self.scene.worker.step()
+            self.scene.worker.do_due()  # Deck's list of events is not read yet, so webhooks bring news
             self._opens_a_tab("robin", self.visits["robin"][0])
 
     # --- people --------------------------------------------------------------------------------------------
@@ -159,20 +159,19 @@ class Machine(RuleBasedStateMachine):
     def presses(self, who: str, nth: int, what: str) -> None:
         self._posts(who, f"/connect/{self.visits[who][nth]}/{what}", form=f"form-{self.typed}")
 
-    @rule(
-        who=who,
-        nth=some,
-        what=st.sampled_from(("refresh", "reconnect", "disconnect")),
-        fate=st.sampled_from(("", *FATES)),
-    )
-    def at_a_connection(self, who: str, nth: int, what: str, fate: str) -> None:
-        refs = self.promises.refs("connection", who)
-        if refs:
-            self.scene.wire.trouble = Trouble(fate, 1 if fate.startswith("we die") else 3, True) if fate else None
-            page = self._posts(who, f"/connections/{refs[nth % len(refs)]}/{what}")
-            visit = page.headers.get("Location", "") if page is not None else ""
-            if visit.startswith("/connect/"):
-                self.visits[who][nth % len(SOURCES)] = visit.rpartition("/")[2]
+    @precondition(lambda self: self._connections())
+    @rule(nth=some, what=st.sampled_from(("refresh", "reconnect", "disconnect")), fate=st.sampled_from(("", *FATES)))
+    def at_a_connection(self, nth: int, what: str, fate: str) -> None:
+        theirs = self._connections()
+        who, ref = theirs[nth % len(theirs)]
+        self.scene.wire.trouble = Trouble(fate, 1 if fate.startswith("we die") else 3, True) if fate else None
+        page = self._posts(who, f"/connections/{ref}/{what}")
+        visit = page.headers.get("Location", "") if page is not None else ""
+        if visit.startswith("/connect/"):
+            self.visits[who][nth % len(SOURCES)] = visit.rpartition("/")[2]
+
+    def _connections(self) -> list[tuple[str, str]]:
+        return [(name, ref) for name in PEOPLE for ref in self.promises.refs("connection", name)]
 
     @rule(who=who, nth=some, what=st.sampled_from(("connect_session", "connection")))
     def looks_at_what_belongs_to_the_other(self, who: str, nth: int, what: str) -> None:
@@ -210,11 +209,15 @@ class Machine(RuleBasedStateMachine):
         if not again:
             self._happens("task_run.interaction_required", {"task_run_id": run, "interaction": question})
 
-    @rule(nth=some, what=st.sampled_from(HAPPENINGS))
-    def the_world_intervenes(self, nth: int, what: str) -> None:
-        can = [one["example"] for one in self.world.world_events.next()["data"] if one["event"] == what]
-        if can:
-            self._happens(what, can[nth % len(can)])
+    @rule(kind=some, nth=some)
+    def the_world_intervenes(self, kind: int, nth: int) -> None:
+        """With something that can happen now."""
+        possible = self.world.world_events.next()["data"]
+        kinds = [what for what in HAPPENINGS if any(one["event"] == what for one in possible)]
+        if kinds:
+            what = kinds[-1 - kind % len(kinds)]
+            examples = [one["example"] for one in possible if one["event"] == what]
+            self._happens(what, examples[nth % len(examples)])
 
     def _happens(self, what: str, data: dict[str, Any]) -> None:
         try:
@@ -236,6 +239,16 @@ class Machine(RuleBasedStateMachine):
         self.post.delivers_in_order(order)
         if are_read:
             self._or_dies(self.scene.worker.step)
+
+    @rule()
+    def webhooks_arrive_backwards(self) -> None:
+        """Deck goes on until it stops; what happened last is acted on before we hear of what was before it."""
+        self._goes_on(until_it_stops=True)
+        for id in reversed(list(self.post.waiting)):
+            self.post.delivers([id])
+            for step in (self.scene.worker.read_inbox, self.scene.worker.do_due):
+                self._or_dies(step)
+                self.promises.hold()
 
     @precondition(lambda self: self.post.arrived)
     @rule(nth=some)
