@@ -21,11 +21,8 @@ import time_machine
 from flask import Flask
 from flask_migrate import upgrade
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy import Engine
-from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.util import LRUCache
-from werkzeug.routing import Rule
 
+from tests.compiled import share_addresses, share_statements
 from tests.databases import Databases, PostgresDatabases, SqliteFiles, throw_away
 from tests.deck.line import Line
 from tests.deck.once import assert_nothing_secret_is_kept
@@ -106,33 +103,10 @@ def templates_are_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(autouse=True, scope="session")
-def addresses_are_compiled_once() -> Iterator[None]:
-    """Werkzeug makes a function of every address of an app; the apps of all tests share them."""
-    made: dict[object, Callable[..., tuple[str, str]]] = {}
-    compile_builder = Rule._compile_builder
-
-    def once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        key = (rule.rule, tuple(rule._trace), str(rule.defaults), append_unknown)
-        if key not in made:
-            made[key] = compile_builder(rule, append_unknown)
-        return made[key]
-
+def apps_share_what_they_compile() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", once)
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def statements_are_compiled_once() -> Iterator[None]:
-    """Every app has an engine of its own, with a cache of its own; those of all tests share one."""
-    compiled = LRUCache[object, object](5_000)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            Engine, "_compiled_cache", property(lambda engine: compiled, lambda engine, own: None), raising=False
-        )
-        # A statement is kept by its dialect: two engines for the same kind of database write the same SQL.
-        patch.setattr(DefaultDialect, "__eq__", lambda one, other: type(one) is type(other))
-        patch.setattr(DefaultDialect, "__hash__", lambda dialect: hash(type(dialect)))
+        share_addresses(patch)
+        share_statements(patch)
         yield
 
 

@@ -1,6 +1,6 @@
 """The `gangway` command.
 
-What only the web app needs is imported inside the commands that start it: a twin is to be there at once.
+A twin is to be there at once, so what only the web app needs is imported when one of its commands is called.
 """
 
 from __future__ import annotations
@@ -9,22 +9,30 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
-from flask_migrate.cli import db as db_commands
 
-from . import create_app, keeping
+from . import create_app
 from .config import BadSetting
-from .current import config
-from .hosts import commands as host_commands
-from .ops import commands as ops_commands
-from .support import commands as support_commands
 
 FILE: Any = click.Path(dir_okay=False, path_type=Path)
+ROOMS = {
+    "audit": "support.commands:audit",
+    "db": "ops.commands:db_commands",
+    "doctor": "ops.commands:doctor",
+    "host": "hosts.commands:group",
+    "keys": "keeping:keys",
+    "person": "keeping:person",
+    "serve": "ops.commands:serve",
+    "staff": "support.commands:staff",
+    "worker": "ops.commands:worker",
+}
+"""Where the commands live that are not here: with what they are about."""
 
 
 def make_app() -> Flask:
@@ -38,28 +46,18 @@ class Commands(FlaskGroup):
     """Flask's, but for this: which commands there are has nothing to do with whether the settings are right."""
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return click.Group.get_command(self, context, name)
+        if name not in ROOMS:
+            return click.Group.get_command(self, context, name)
+        module, _, command = ROOMS[name].partition(":")
+        return cast(click.Command, getattr(import_module(f".{module}", __package__), command))
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return click.Group.list_commands(self, context)
+        return sorted([*click.Group.list_commands(self, context), *ROOMS])
 
 
 @click.group(cls=Commands, create_app=make_app, add_version_option=False)
 def cli() -> None:
     """The connect flow for Deck v2. `gangway demo` shows everything."""
-
-
-@cast(click.Group, db_commands).result_callback()
-def say_where(*_: object, **__: object) -> None:
-    """After `gangway db …`: which database that was about."""
-    click.echo(f"The database is {config().database_place}", err=True)
-
-
-keeping.register(cli)
-support_commands.register(cli)
-ops_commands.register(cli)
-cli.add_command(db_commands)
-cli.add_command(host_commands.group)
 
 
 @cli.group()
@@ -71,6 +69,7 @@ def deck() -> None:
 def sync_command() -> None:
     """Apply the catalog to the Deck account and put our webhook in order."""
     from .catalog import BadCatalog, read_catalog
+    from .current import config
     from .deck import DeckError
     from .sync import sync
 

@@ -9,11 +9,6 @@ person = AppGroup("person", help="People's accounts here.")
 keys = AppGroup("keys", help="The keys that seal what is kept.")
 
 
-def register(cli: click.Group) -> None:
-    cli.add_command(person)
-    cli.add_command(keys)
-
-
 @person.command("delete")
 @click.argument("email")
 @click.option("--yes", is_flag=True, help="Do not ask.")

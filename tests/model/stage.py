@@ -28,7 +28,6 @@ import time_machine
 from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import event
-from werkzeug.routing import Rule
 from werkzeug.test import Client, TestResponse
 
 from tests.conftest import SECRET, settings
@@ -192,14 +191,7 @@ class Scene:
     @contextmanager
     def nothing_left_to_chance(self) -> Iterator[None]:
         """Durations pass with the clock that is moved, a nap takes no time, and every example has the same names."""
-        compiled, compile = {}, Rule._compile_builder  # an app that starts spends most of its time on its routes
-
-        def compiled_once(rule: Rule, unknown: bool = True) -> Any:
-            key = (rule.rule, rule.endpoint, unknown)
-            return compiled.get(key) or compiled.setdefault(key, compile(rule, unknown))
-
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Rule, "_compile_builder", compiled_once)
             patch.setattr(budget, "time", self)
             patch.setattr(deck_client, "time", self)
             patch.setattr(secrets, "token_hex", lambda size=16: self._dice.randbytes(size).hex())

@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 import sqlalchemy
 from flask import current_app
 from flask.cli import with_appcontext
+from flask_migrate.cli import db as migrate_commands
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Config
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from .doctor import Finding
 
 
-def register(cli: click.Group) -> None:
-    for command in (serve, worker, doctor):
-        cli.add_command(command)
+db_commands = cast(click.Group, migrate_commands)
+
+
+@db_commands.result_callback()
+def say_where(*_: object, **__: object) -> None:
+    """After `gangway db …`: which database that was about."""
+    click.echo(f"The database is {config().database_place}", err=True)
 
 
 @click.command()

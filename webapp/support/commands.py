@@ -21,11 +21,6 @@ staff = AppGroup("staff", help="Who may use the support dashboard.")
 audit = AppGroup("audit", help="The record of what staff did.")
 
 
-def register(cli: click.Group) -> None:
-    cli.add_command(staff)
-    cli.add_command(audit)
-
-
 @staff.command("invite")
 @click.argument("email")
 @click.option("--role", type=click.Choice(ROLES), help="What they may do; for somebody new.")
