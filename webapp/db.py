@@ -186,7 +186,7 @@ def tune_postgres(engine: Engine) -> None:
     @event.listens_for(engine, "checkout")
     def _is_wanted(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
         has_rested = time.monotonic() - record.info.get("rests_since", time.monotonic()) > RESTED
-        if is_closed_by_server(connection) or (has_rested and not answers(connection, engine)):
+        if connection.closed or is_closed_by_server(connection) or (has_rested and not answers(connection, engine)):
             raise InvalidatePoolError("gone while it rested")  # the pool opens another, and trusts no older one
 
 

@@ -25,7 +25,7 @@ from webapp.twin.world import World
 
 
 def warm_up(folder: str) -> None:
-    """Connect an account, read it again and disconnect it, on a database that goes at once."""
+    """Connect an account and look at what came back, on a database that goes at once."""
     share_addresses(pytest.MonkeyPatch())
     share_statements(pytest.MonkeyPatch())
     configure_mappers()

@@ -208,6 +208,16 @@ def test_r19_what_something_between_us_forgot_is_asked_first_when_it_has_rested(
     assert sorted(kept.deck_id for kept in door.kept()) == ["evt_1", "evt_2", "evt_3"]
 
 
+@pytest.mark.postgres
+def test_r19_what_our_own_side_has_given_up_is_not_noticed_either(on_postgres: Flask) -> None:
+    door = Knocker(on_postgres)
+    assert door.delivers(event()) == 204
+    with on_postgres.app_context(), db.engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+    raw.close()
+    assert door.delivers(event("evt_2"), webhook_id="evt_2") == 204
+
+
 @contextmanager
 def forgotten(app: Flask) -> Iterator[None]:
     """The app's one connection leads to somebody who has forgotten it, and hangs up only when spoken to."""

@@ -38,7 +38,7 @@ class Host(Model):
     def by_key(cls, key: str) -> Host | None:
         """Whose secret key this is, while it is valid: the host as it is now, which no later write reads again.
 
-        Every call of the API asks this, so it goes around the ORM, which would take three times as long.
+        Every call of the API asks this, so it goes around the ORM.
         """
         found = db.session.connection().execute(BY_KEY, {"key_hash": hashed(key)}).one_or_none()
         return None if found is None else cls(**found._mapping)
