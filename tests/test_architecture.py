@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import socket
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -70,3 +72,11 @@ def test_no_room_is_longer_than_a_room() -> None:
 def test_no_test_can_reach_the_real_deck() -> None:
     with warnings.catch_warnings(action="ignore"), pytest.raises(SocketConnectBlockedError):
         socket.create_connection(("192.0.2.1", 443), timeout=1)
+
+
+def test_starting_a_twin_loads_nothing_of_the_web_app() -> None:
+    loads = (
+        "import sys, webapp.cli, webapp.twin.server; print('sqlalchemy' in sys.modules, 'webapp.models' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", loads], cwd=WEBAPP.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
