@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from tests.companies import connects, follows, founded
 from tests.people import Deck, Visitor, said
+from tests.plans import plan_of
 from webapp.db import db, writing
 from webapp.models import Connection, Host, Person, Source
 from webapp.support.lists import LISTINGS, PAGE
@@ -27,14 +26,6 @@ def host(app: Flask) -> str:
             ref = host.ref
         db.session.remove()
     return ref
-
-
-def plan_of(query: Any) -> list[str]:
-    """How SQLite would go about it, step by step."""
-    text = query.compile(db.engine, compile_kwargs={"render_postcompile": True})
-    values = tuple(None for _ in text.positiontup or [])  # a plan does not depend on them
-    rows = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()
-    return [row[3] for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, exists, or_, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from ..db import Json, Model, Moment, db, now
@@ -110,10 +110,11 @@ class Endpoint(Model):
 
     @staticmethod
     def _due() -> tuple[ColumnElement[bool], ...]:
-        waiting = select(Delivery.endpoint_id).where(Delivery.due_at <= now())
+        # asked of each endpoint that may be called, so what waits at a paused one is never walked through
+        waiting = exists().where(Delivery.endpoint_id == Endpoint.id, Delivery.due_at <= now())
         hosts = select(Host.id).where(Host.paused_at.is_(None))
         free = or_(Endpoint.lease_until.is_(None), Endpoint.lease_until <= now())
-        return Endpoint.id.in_(waiting), Endpoint.host_id.in_(hosts), Endpoint.paused_at.is_(None), free
+        return Endpoint.paused_at.is_(None), free, Endpoint.host_id.in_(hosts), waiting
 
 
 class HostEvent(Model):
@@ -142,7 +143,11 @@ class Delivery(Model):
     """An event we owe an endpoint. States: pending → delivered, or failed after a day."""
 
     __tablename__ = "delivery"
-    __table_args__ = (Index(None, "endpoint_id", "id"), Index(None, "state", "endpoint_id"))
+    __table_args__ = (
+        Index(None, "endpoint_id", "id"),
+        Index(None, "endpoint_id", "due_at"),
+        Index(None, "state", "endpoint_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[Ref]
