@@ -141,6 +141,7 @@ class Stage:
     database: str
     stores: dict[str, Any]
     ordinals: Counter[str]
+    idempotency: dict[str, Any]
     now: datetime
     databases: Databases
     copies: list[str] = dataclasses.field(default_factory=list)
@@ -192,7 +193,7 @@ def prepared(databases: Databases, address: str) -> Stage:
         db.session.remove()
         db.engine.dispose()
     world.outbox.clear()
-    return Stage(address, world.stores, world.derive.ordinals, world.clock.now, databases)
+    return Stage(address, world.stores, world.derive.ordinals, world.idempotency, world.clock.now, databases)
 
 
 @pytest.fixture
@@ -200,6 +201,7 @@ def world(stage: Stage) -> World:
     world = World()
     world.stores = copy.deepcopy(stage.stores)
     world.derive.ordinals = stage.ordinals.copy()
+    world.idempotency = copy.deepcopy(stage.idempotency)
     world.clock.now = stage.now
     cast.furnish(world)
     return world

@@ -19,7 +19,16 @@ from .forms import Answers, SourceSignIn, TaskInput
 from .guard import caution
 from .hosts.events import note
 from .hosts.followers import follow
-from .intents import AlreadyAnswered, MustTypeAgain, answer, disconnect, hand_over_sign_in, start_run, stop_run
+from .intents import (
+    AlreadyAnswered,
+    MustTypeAgain,
+    answer,
+    attempt,
+    hand_over_sign_in,
+    plan_disconnect,
+    start_run,
+    stop_run,
+)
 from .limits import RUNS_PER_PERSON, SECRETS_PER_PERSON, VISITS_PER_PERSON
 from .models import ConnectSession, Intent, Run, Source, Task
 from .view import View, found, is_asking, view_of
@@ -75,7 +84,9 @@ def leave(ref: str) -> ResponseReturnValue:
     session = session_or_404(ref)
     with writing(session.person_id):
         session.end()
-    forget_unproven(session)
+        disconnecting = forget_unproven(session)
+    if disconnecting is not None:
+        attempt(disconnecting)
     return to(session) if current_user.visit_id else redirect(url_for("connections.index"), 303)
 
 
@@ -96,13 +107,13 @@ def pick_source(ref: str) -> ResponseReturnValue:
 def other_source(ref: str) -> ResponseReturnValue:
     """Back to the list."""
     session = session_or_404(ref)
-    if not may_pick(session):
-        abort(409)
-    forget_unproven(session)
     with writing(session.person_id):
         if not may_pick(session):
             abort(409)
+        disconnecting = forget_unproven(session)
         session.pick(only_one(session))
+    if disconnecting is not None:
+        attempt(disconnecting)
     return to(session)
 
 
@@ -134,12 +145,13 @@ def only_one(session: ConnectSession) -> Source | None:
     return Source.by_slug(session.sources[0]) if session.sources and len(session.sources) == 1 else None
 
 
-def forget_unproven(session: ConnectSession) -> None:
-    """Somebody goes away from a sign-in that never let anybody in: Deck need not keep it."""
+def forget_unproven(session: ConnectSession) -> Intent | None:
+    """Somebody goes away from a sign-in that never let anybody in: Deck need not keep it. Inside `writing()`."""
     run, connection = Run.latest_of(session), session.connection
     gone_wrong = run is None or (run.is_over and run.status != "completed" and run.result != "unknown")
     if session.purpose == "connect" and connection and connection.status in ("unverified", "invalid") and gone_wrong:
-        disconnect(connection)
+        return plan_disconnect(connection)
+    return None
 
 
 # --- signing in ------------------------------------------------------------------------------------------------

@@ -7,14 +7,15 @@ from .budget import Lane, lane
 from .bus import WORK, visit_topic
 from .current import bus, deck, vault
 from .db import db, now, writing
-from .deck import NotFound, TaskRun
+from .deck import DeckUnreadable, NotFound, TaskRun
 from .models import Connection, ConnectSession, Run
+from .models.run import UNREADABLE_AFTER
 
 
 def refresh_run(run_id: int) -> None:
     """Ask Deck about a run and take what it says. Raises `DeckError`."""
     run = db.session.get_one(Run, run_id)
-    owner, deck_id = run.owner, run.deck_id
+    owner, deck_id, seen = run.owner, run.deck_id, run.version
     if deck_id is None or run.is_over:
         with writing(owner):
             run.due_at = run.lease_until = None  # or it would be due for ever
@@ -25,17 +26,25 @@ def refresh_run(run_id: int) -> None:
     except NotFound:
         with writing(owner):
             run.vanish()
+    except DeckUnreadable:
+        with writing(owner):
+            run.vanish(after=UNREADABLE_AFTER)
+        announce(run)
+        raise
     else:
         with writing(owner):
             run.looked()
-            if take(run, told) and lane() is Lane.SWEEPS:
+            if take(run, told, seen) and lane() is Lane.SWEEPS:
                 metrics.corrections.inc()
     announce(run)
 
 
-def take(run: Run, told: TaskRun) -> bool:
-    """Move *run* to what Deck told, and keep what it brought. Inside `writing()`; False when we knew better."""
-    if not run.move_to(told):
+def take(run: Run, told: TaskRun, seen: int) -> bool:
+    """Move *run* to what Deck told when it was asked about the version *seen*, and keep what it brought.
+
+    Inside `writing()`; False when we knew better.
+    """
+    if not run.move_to(told, seen=seen):
         return False
     if run.status == "completed" and told.output is not None:
         run.sealed_output = vault().seal(told.output, place=run.output_place)

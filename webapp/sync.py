@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable
 
 from sqlalchemy import select, update
@@ -13,7 +14,7 @@ from .current import config, deck
 from .db import db, writing
 from .deck.objects import Named
 from .deck.objects import Task as DeckTask
-from .models import Source, Task
+from .models import Chore, Source, Task
 
 CREDENTIAL_EVENTS = "unverified verified invalid deleted"
 RUN_EVENTS = "queued running interaction_required review_required completed failed canceling canceled"
@@ -24,6 +25,7 @@ WANTED_EVENTS = [
 """The events we act on; the others would only cost deliveries."""
 
 DESTINATION = "Gangway"
+DESTINATION_CHORE = "destination"
 
 Say = Callable[[str], None]
 
@@ -110,9 +112,11 @@ def sync_destination(say: Say, *, even_if_fine: bool = True) -> None:
     if found is None:
         say(f"creating the event destination {url}")
         deck().create_destination(
-            name=DESTINATION, url=url, secret=secret, events=WANTED_EVENTS, key=key("destination", url, secret)
+            name=DESTINATION, url=url, secret=secret, events=WANTED_EVENTS, key=creation_key(url, secret)
         )
+        is_there()
         return
+    is_there()
     if found.status != "active":
         say("the event destination was switched off: switching it on again")
     elif not even_if_fine:
@@ -120,6 +124,24 @@ def sync_destination(say: Say, *, even_if_fine: bool = True) -> None:
     # Its time is part of the key: switched off a second time, it must be switched on a second time.
     change = key("destination", found.id, found.status, found.updated_at, secret)
     deck().update_destination(found.id, url=url, secret=secret, events=WANTED_EVENTS, key=change)
+
+
+def creation_key(*what: object) -> str:
+    """Written down before the call: a creation that died is repeated with its key. See `is_there`."""
+    with writing():
+        chore = Chore.named(DESTINATION_CHORE)
+        once = chore.state.get("creating") or secrets.token_urlsafe(12)
+        chore.state = {"creating": once}
+    return key("destination", *what, once)
+
+
+def is_there() -> None:
+    """The destination is there: should it be deleted, the next one has a key of its own. Deck knows keys for a day."""
+    chore = db.session.get(Chore, DESTINATION_CHORE)
+    if chore is not None and chore.state:
+        with writing():
+            chore.state = {}
+    db.session.rollback()  # hold no transaction while Deck thinks
 
 
 def key(*what: object) -> str:

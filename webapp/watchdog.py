@@ -15,6 +15,7 @@ from .db import db, now, writing
 from .deck import DeckError
 from .deck import Event as Told
 from .models import Chore, Event
+from .models.run import FAR_AHEAD
 from .sync import WANTED_EVENTS, sync_destination
 
 OVERLAP = timedelta(minutes=10)
@@ -59,7 +60,8 @@ def catch_up(chore: Chore) -> str:
     listed = islice(deck().events(created_after=since - OVERLAP, created_before=before), MOST)
     while page := list(islice(listed, 100)):
         told = [(event, body) for body in page if (event := _readable(body))]
-        newest = max([newest, *(event.created_at for event, _ in told)])
+        dates = [event.created_at for event, _ in told if event.created_at <= now() + FAR_AHEAD]
+        newest = max([newest, *dates])
         oldest = min([event.created_at for event, _ in told], default=oldest)
         seen += len(page)
         wanted = [both for both in told if both[0].type in WANTED_EVENTS]  # the list has every type

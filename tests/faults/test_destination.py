@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from tests.conftest import SECRET
+from tests.deck.line import Line
 from tests.deck.once import BANK, CARD, CODE, PASSWORD, Later, looks
 from tests.people import Deck, Visitor
 from tests.test_webhooks import Knocker, event
@@ -317,3 +318,25 @@ def test_r32_one_that_is_switched_off_again_is_switched_on_again(
         passes(61)
         deck.our_watchdog_looks()
         assert the_destination(deck)["status"] == "active"
+
+
+def test_r32_one_that_is_deleted_again_on_the_same_day_is_made_again(
+    deck: Deck, world: World, passes: Callable[..., None]
+) -> None:
+    """Deck answers a key it knows with what it said then, for a day: then nothing would be made."""
+    for _ in range(3):
+        world.stores["event_destinations"].clear()
+        passes(61)
+        deck.our_watchdog_looks()
+        assert the_destination(deck)["status"] == "active"
+
+
+def test_r32_one_whose_making_nobody_confirmed_is_made_once(
+    deck: Deck, line: Line, world: World, passes: Callable[..., None]
+) -> None:
+    world.stores["event_destinations"].clear()
+    line.trouble("POST /v2/event-destinations", "answer is lost")
+    for _ in range(2):
+        passes(61)
+        deck.our_watchdog_looks()
+    assert the_destination(deck)["status"] == "active"

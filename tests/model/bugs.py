@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from webapp import connect, inbox, worker
 from webapp.current import deck
 from webapp.db import db, now, writing
-from webapp.deck import DeckError, Signatures, TaskRun
+from webapp.deck import DeckError, Interaction, Signatures, TaskRun
 from webapp.intents import MustTypeAgain, answering, attempts, signing_in
 from webapp.models import Connection, ConnectSession, Event, Intent, Run
 from webapp.models.intent import new_key
@@ -136,7 +136,9 @@ def no_look_before_an_answer(patch: Patch) -> None:
 
     def blindly(run: Run, prompt: str, values: Mapping[str, str]) -> None:
         assert run.as_of is not None and run.deck_id is not None
-        known = [TaskRun(run.deck_id, run.status, run.result, run.as_of, None, (), None, ())]
+        shown = run.prompt
+        asked = Interaction.from_json({n: getattr(shown, n) for n in ("type", "message", "fields")}) if shown else None
+        known = [TaskRun(run.deck_id, run.status, run.result, run.as_of, None, (), asked, ())]
 
         class Blind:
             def __getattr__(self, name: str) -> Any:

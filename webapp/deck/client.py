@@ -21,6 +21,8 @@ from .reading import Unreadable, parse_object
 from .wire import CONNECT_SECONDS, READ_SECONDS, bounded_transport, deadline
 
 MAX_ANSWER = 2_000_000
+MAX_KEYS = 200_000
+"""A result of thousands of transactions has so many."""
 MAX_FILE = 50_000_000
 FILES_AT_ONCE = 4
 """Each is held in memory, and none may take the connections of everything else."""
@@ -30,6 +32,9 @@ USER_AGENT = "Gangway/0.1"
 
 BUSY_SECONDS = 1.0
 """How long to hold back after a 429 that does not say."""
+LONGEST_PAUSE = 60.0
+"""A wish for a longer pause is not ours to keep blindly: then one call asks whether it still holds."""
+SESSION_LIMIT = "session_limit_exceeded"
 
 Told = TypeVar("Told", Credential, TaskRun)
 
@@ -255,14 +260,14 @@ class DeckClient:
             if not 200 <= status < 300:
                 raise from_answer(status, content, retry_after=retry_after, doing=doing)
         except DeckBusy as error:
-            self._gate.leave(failed=False, busy_for=BUSY_SECONDS if error.retry_after is None else error.retry_after)
+            self._gate.leave(failed=False, busy_for=pause_of(error))
             raise
         except DeckError as error:
             self._gate.leave(failed=isinstance(error, DeckDown))
             raise
         self._gate.leave(failed=False)
         try:
-            return parse_object(content) if status != 204 else {}
+            return parse_object(content, most_keys=MAX_KEYS) if status != 204 else {}
         except Unreadable as error:
             raise DeckUnreadable(f"Deck's answer to {doing}: {error}") from error
 
@@ -271,7 +276,7 @@ class DeckClient:
         if isinstance(error, HeldBack):
             return False
         if isinstance(error, DeckBusy):
-            waits_for_a_session = error.code == "session_limit_exceeded"  # clears when some run ends, not in a second
+            waits_for_a_session = error.code == SESSION_LIMIT  # clears when some run ends, not in a second
             wait = error.retry_after or 0.0
             may = not waits_for_a_session and wait <= deadline.get() - time.monotonic() and self._gate.may_retry()
             return (wait or True) if may else False
@@ -300,6 +305,13 @@ class DeckClient:
         finally:
             metrics.deck_answered(request.method, path, status, time.monotonic() - start, date)
         return response.status_code, bytes(content), response.headers.get("Retry-After")
+
+
+def pause_of(error: DeckBusy) -> float | None:
+    """Seconds in which nobody should call. A session too many concerns the run that wanted it, and nothing else."""
+    if error.code == SESSION_LIMIT:
+        return None
+    return BUSY_SECONDS if error.retry_after is None else min(error.retry_after, LONGEST_PAUSE)
 
 
 def _items(page: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -21,11 +21,11 @@ class Unreadable(ValueError):
     """The bytes are not the JSON object we were promised."""
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, *, most_keys: int = MAX_KEYS) -> dict[str, Any]:
     """A JSON object within bounds; `Unreadable` for anything else.
 
     Refused are anything but UTF-8 without a BOM, NaN and Infinity (1e999 is one too), repeated keys, integers of
-    2**63 and more, nesting deeper than 32 and more than 20,000 keys: each is legal somewhere and a trap elsewhere.
+    2**63 and more, nesting deeper than 32 and more than *most_keys* keys: each is legal somewhere and a trap elsewhere.
     """
     keys = 0
 
@@ -33,7 +33,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
         nonlocal keys
         keys += len(items)
         found = dict(items)
-        if keys > MAX_KEYS or len(found) != len(items):
+        if keys > most_keys or len(found) != len(items):
             raise Unreadable("too many keys, or one key twice")
         return found
 

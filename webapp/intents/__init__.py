@@ -5,7 +5,7 @@ a pending intent, and it can be called again. The call is made with the intent's
 """
 
 from .answering import AlreadyAnswered, answer
-from .attempts import carry_out
+from .attempts import attempt, carry_out
 from .disconnecting import disconnect, plan_disconnect
 from .running import plan_run, plan_stop, start_run, stop_run
 from .signing_in import MustTypeAgain, hand_over_sign_in
@@ -14,6 +14,7 @@ __all__ = [
     "AlreadyAnswered",
     "MustTypeAgain",
     "answer",
+    "attempt",
     "carry_out",
     "disconnect",
     "hand_over_sign_in",

@@ -26,14 +26,15 @@ def answer(run: Run, prompt_ref: str, values: Mapping[str, str]) -> None:
     the answer, `MustTypeAgain` when nobody can tell whether it arrived, `DeckError` when Deck could not even
     be asked.
     """
-    deck_id, owner = run.deck_id or "", run.owner
+    deck_id, owner, seen = run.deck_id or "", run.owner, run.version
     db.session.rollback()
     told = deck().get_run(deck_id)  # once more, just before: the site may ask something else by now
     with writing(owner):
-        take(run, told)
+        take(run, told, seen)
         prompt = run.prompt
-        is_asked = prompt is not None and prompt.ref == prompt_ref and run.status == "interaction_required"
-        if prompt is not None and is_asked and prompt.claim():
+        is_asked = told.status == run.status == "interaction_required"
+        is_this = prompt is not None and prompt.ref == prompt_ref and prompt.asks(told.interaction)
+        if prompt is not None and is_asked and is_this and prompt.claim():
             intent = Intent(kind="run.answer", connection=run.connection, run=run, prompt=prompt)
             db.session.add(intent)
             run.touch()
@@ -44,7 +45,7 @@ def answer(run: Run, prompt_ref: str, values: Mapping[str, str]) -> None:
     if prompt is None or intent is None:
         announce(run)
         raise AlreadyAnswered
-    key = intent.key
+    key, seen = intent.key, run.version
     try:
         in_time(intent)
         db.session.rollback()
@@ -66,7 +67,7 @@ def answer(run: Run, prompt_ref: str, values: Mapping[str, str]) -> None:
             if intent.state == "pending":
                 prompt.state = "answered"
                 intent.settle("done")
-            take(run, told)
+            take(run, told, seen)
     finally:
         announce(run)
 
@@ -84,11 +85,11 @@ def _ask_again(intent: Intent, error: DeckRefused) -> None:
 def _find(intent: Intent) -> None:
     """An answer nobody confirmed: if the run still waits at the same question, it did not arrive."""
     run, prompt, owner = run_of(intent), prompt_of(intent), intent.owner
-    deck_id = run.deck_id or ""
+    deck_id, seen = run.deck_id or "", run.version
     db.session.rollback()
     told = deck().get_run(deck_id)
     with writing(owner):
-        take(run, told)
+        take(run, told, seen)
         if intent.state != "pending":
             return
         still_asked = run.status == "interaction_required" and run.prompt is prompt

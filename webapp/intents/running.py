@@ -48,6 +48,7 @@ def _start(intent: Intent) -> None:
     run, connection, owner = run_of(intent), intent.connection, intent.owner
     input = vault().open(intent.sealed_input, place=intent.input_place) if intent.sealed_input else None
     task_id, credential_id, key = run.task.deck_id or "", connection.deck_id or "", intent.key
+    seen = run.version
     in_time(intent)
     db.session.rollback()
     try:
@@ -60,10 +61,11 @@ def _start(intent: Intent) -> None:
     else:
         with writing(owner):
             run.adopt(told.id)
-            take(run, told)
+            take(run, told, seen)
             intent.settle("done")
-        if run.is_stopping:
-            stop_run(run)
+            stop = plan_stop(run) if run.is_stopping else None
+        if stop is not None:
+            attempt(stop)
     announce(run)
 
 
@@ -115,7 +117,7 @@ def plan_stop(run: Run) -> Intent | None:
 @carries_out("run.cancel")
 def _stop(intent: Intent) -> None:
     run, owner = run_of(intent), intent.owner
-    deck_id, key = run.deck_id or "", intent.key
+    deck_id, seen, key = run.deck_id or "", run.version, intent.key
     in_time(intent)
     db.session.rollback()
     try:
@@ -126,7 +128,7 @@ def _stop(intent: Intent) -> None:
             run.news()
     else:
         with writing(owner):
-            take(run, told)
+            take(run, told, seen)
             intent.settle("done")
     announce(run)
 

@@ -13,8 +13,8 @@ from ..deck import Credential, DeckError, DeckRefused, NotFound
 from ..hosts.events import note
 from ..models import Connection, ConnectSession, Intent
 from ..models.connection import masked
-from .attempts import carries_out, in_time, put_off, refused
-from .disconnecting import disconnect
+from .attempts import attempt, carries_out, in_time, put_off, refused
+from .disconnecting import plan_disconnect
 
 log = logging.getLogger("gangway.intents")
 
@@ -83,14 +83,14 @@ def hand_over_sign_in(
         went_on = session.connection_id != connection.id  # another tab has picked another source meanwhile
         if not is_late and not went_on:
             session.sign_in_taken()
+        unwanted = not is_late and (went_on or is_left(session))
+        disconnecting = plan_disconnect(connection) if unwanted else None
     if is_late:
         bus().ring(WORK)
         raise MustTypeAgain
-    if went_on:
-        disconnect(connection)
-        return False
-    forget_if_left(session)
-    return True
+    if disconnecting is not None:
+        attempt(disconnecting)
+    return not went_on
 
 
 def _nobody_knows(intent: Intent, error: DeckError) -> None:
@@ -130,15 +130,17 @@ def _find(intent: Intent) -> None:
             intent.connection.become(found.status)
             intent.connection.username_hint = masked(found.username)
             intent.settle("done")
+        unwanted = any(is_left(session) for session in watched)
+        disconnecting = plan_disconnect(intent.connection) if unwanted else None
     for session in watched:
         bus().ring(visit_topic(session.ref))
-        forget_if_left(session)
+    if disconnecting is not None:
+        attempt(disconnecting)
 
 
-def forget_if_left(session: ConnectSession) -> None:
-    """Somebody said "not now" while their sign-in was on its way: it is not kept."""
-    if session.ended_at is not None and session.purpose == "connect" and session.connection is not None:
-        disconnect(session.connection)
+def is_left(session: ConnectSession) -> bool:
+    """Whether somebody said "not now" while their sign-in was on its way: then it is not kept."""
+    return session.ended_at is not None and session.purpose == "connect"
 
 
 @carries_out("credential.forget")

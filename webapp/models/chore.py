@@ -37,14 +37,22 @@ class Chore(Model):
     @classmethod
     def claim(cls, name: str) -> Chore | None:
         """The chore if it is due and nobody is at it, its first time included. Inside `writing()`."""
-        if db.session.get(Chore, name) is None:
-            db.session.add(Chore(name=name))
-            db.session.flush()
+        cls.named(name)
         query = select(Chore).where(Chore.name == name, Chore.due_at <= now())
         query = query.where(or_(Chore.lease_until.is_(None), Chore.lease_until <= now()))
         chore: Chore | None = db.session.scalar(query.with_for_update(skip_locked=True))
         if chore is not None:
             chore.lease_until = now() + LEASE
+        return chore
+
+    @classmethod
+    def named(cls, name: str) -> Chore:
+        """Its row, which is made when it is missing. Inside `writing()`."""
+        chore = db.session.get(Chore, name)
+        if chore is None:
+            chore = Chore(name=name, state={})
+            db.session.add(chore)
+            db.session.flush()
         return chore
 
     @classmethod

@@ -83,9 +83,11 @@ class Connection(Model):
 
     @classmethod
     def put_off(cls, id: int, lane: Lane, seconds: float) -> None:
-        """It could not be asked about now. Inside `writing()`."""
+        """It could not be asked about now. News that came in meanwhile leave it due. Inside `writing()`."""
+        mine = update(Connection).where(Connection.id == id)
         again = now() + timedelta(seconds=seconds)
-        db.session.execute(update(Connection).where(Connection.id == id).values(due_at=again, lease_until=None))
+        db.session.execute(mine.where(Connection.due_at > now()).values(due_at=again))
+        db.session.execute(mine.values(lease_until=None))
 
     @classmethod
     def known_as(cls, deck_ids: Collection[str]) -> list[Connection]:

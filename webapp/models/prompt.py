@@ -73,6 +73,10 @@ class Prompt(Model):
             self,
         )
 
+    def asks(self, told: Interaction | None) -> bool:
+        """Whether this is the asking Deck tells about, as far as anybody can see."""
+        return told is not None and self.fingerprint == fingerprint(told) and self.message == told.message
+
     @property
     def asks_by_message(self) -> bool:
         """Whether the message is the question itself, and stands where the field's label would."""

@@ -30,8 +30,12 @@ FIRST_LOOK, LAST_LOOK = timedelta(seconds=10), timedelta(minutes=4)
 WATCHED_LOOK = timedelta(seconds=8)
 LEASE = timedelta(seconds=30)
 MOST_CONNECTED = 100
+FAR_AHEAD = timedelta(days=1)
+"""What Deck dates so far ahead of our clock is dated wrongly."""
 VANISHED_AFTER = timedelta(minutes=30)
 """No run lasts longer at Deck (docs.deck.co/concepts/task-runs)."""
+UNREADABLE_AFTER = timedelta(hours=2)
+"""What Deck says of a run may be garbled for a while; one that nobody can read for so long is given up."""
 
 
 class Run(Model):
@@ -193,10 +197,11 @@ class Run(Model):
 
     @classmethod
     def put_off(cls, id: int, lane: Lane, seconds: float) -> None:
-        """It could not be asked about now. Inside `writing()`."""
-        again = now() + timedelta(seconds=seconds)
-        values = {"due_at": again, "lease_until": None, "is_told": lane is Lane.NEWS}
-        db.session.execute(update(Run).where(Run.id == id, Run.status.not_in(OVER)).values(values))
+        """It could not be asked about now. News that came in meanwhile leave it due. Inside `writing()`."""
+        values = {"due_at": now() + timedelta(seconds=seconds), "is_told": lane is Lane.NEWS}
+        mine = update(Run).where(Run.id == id, Run.status.not_in(OVER))
+        db.session.execute(mine.where(Run.due_at == Run.lease_until).values(values))
+        db.session.execute(mine.values(lease_until=None))
 
     @classmethod
     def look_sooner(cls, session_refs: Sequence[str]) -> int:
@@ -224,22 +229,17 @@ class Run(Model):
         self.news()
         db.session.flush()
 
-    def move_to(self, told: TaskRun) -> bool:
-        """Take what Deck said; False when we know better.
+    def move_to(self, told: TaskRun, *, seen: int | None = None) -> bool:
+        """Take what Deck said; False when we know better. The WHERE clause settles a race between two reports.
 
-        An older report, or any report after the end, changes nothing. The WHERE clause settles a race between
-        two of them.
+        *seen* is the version Deck was asked about, None for what Deck told by itself.
         """
-        same = self.status == told.status and self.as_of == told.as_of
+        if self._is_as(told) or not self._is_news(told, seen):
+            return False
         was, version = self.status, self.version
-        moved = not same and changed_one(
+        moved = changed_one(
             update(Run)
-            .where(
-                Run.id == self.id,
-                Run.version == version,
-                Run.status.not_in(OVER),
-                or_(Run.as_of.is_(None), Run.as_of <= told.as_of),
-            )
+            .where(Run.id == self.id, Run.version == version, Run.status.not_in(OVER))
             .values(status=told.status, as_of=told.as_of, version=version + 1),
             self,
         )
@@ -262,9 +262,31 @@ class Run(Model):
             host_events().run_ended(self)
         return True
 
+    def _is_as(self, told: TaskRun) -> bool:
+        """Whether Deck says what we know. Two questions may have the same date: Deck may tell time in seconds."""
+        asked = told.interaction if told.status == "interaction_required" else None
+        same_question = asked is None or (self.prompt is not None and self.prompt.asks(asked))
+        return self.status == told.status and self.as_of == told.as_of and same_question
+
+    def _is_news(self, told: TaskRun, seen: int | None) -> bool:
+        """Whether a report counts: nothing does after the end, nor what is dated before what we know.
+
+        What has the same date counts unless something changed here while Deck was asked: then it is asked again.
+        An end counts like that whatever its date, or a date that was wrong once would keep a run open for ever.
+        """
+        if self.is_over:
+            return False
+        if self.as_of is None or self.as_of < told.as_of:
+            return True
+        if seen is None or (self.as_of > told.as_of and told.status not in OVER):
+            return False
+        if seen != self.version:
+            self.news()
+        return seen == self.version
+
     def hint(self, status: str, as_of: datetime) -> bool:
         """Take `queued` or `running` from an event's payload, if that is news. Everything else needs a look."""
-        if status not in ("queued", "running") or self.as_of is None or as_of <= self.as_of or self.is_over:
+        if status not in ("queued", "running") or self.as_of is None or as_of > now() + FAR_AHEAD:
             return False
         return self.move_to(TaskRun("", status, "", as_of, None, (), None, ()))
 
@@ -292,10 +314,10 @@ class Run(Model):
             self.due_at, self.is_told = self.next_look(), False
         self.lease_until, self.looked_at = None, now()
 
-    def vanish(self) -> None:
-        """Deck does not know it any more. Right after it was taken that may be a delay; later it is the end."""
+    def vanish(self, *, after: timedelta = VANISHED_AFTER) -> None:
+        """Deck tells nothing of it any more. Soon after it was taken that may pass; *after* so long it is the end."""
         self.looked()
-        if not self.is_over and now() - self.created_at > VANISHED_AFTER:
+        if not self.is_over and now() - self.created_at > after:
             self.fail_here("task", "task_result_unknown")
             self.result = "unknown"
 
