@@ -16,7 +16,7 @@ from .db import db, writing
 from .deck import DeckError, DeckRefused
 from .door import person_id, signed_in_only
 from .forms import Answers, SourceSignIn, TaskInput
-from .guard import caution
+from .guard import caution, caution_about, is_busy
 from .hosts.events import note
 from .hosts.followers import follow
 from .intents import (
@@ -169,6 +169,12 @@ def submit_sign_in(ref: str) -> ResponseReturnValue:
     form = view.filled = SourceSignIn.read(request.form, session.source)
     if form.errors:
         return view.page(422)
+    careful = caution_about(session.source.id, form.username)
+    if careful.paused_until is not None:
+        return View("paused", session, view.run, careful).page(409)
+    if is_busy(session.person_id, session.source.id):
+        view.notice = "Other sign-ins of yours are under way there. Please wait until one of them is done."
+        return view.page(409)
     limits().count(SECRETS_PER_PERSON, "sign-in", str(session.person_id))
     nonce = form_nonce()
     try:

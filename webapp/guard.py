@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
+from .current import config
 from .db import db, now
-from .models import Connection, Run
+from .models import Connection, Prompt, Run
 
 WARN_AFTER = 2
 PAUSE_AFTER = 3
+AT_ONCE = 3
+"""So many sign-ins of one person may be under way at one source: each may be one that is refused."""
+PAUSE_USERNAME_AFTER = 6
+"""So many refusals of one username at one source, whoever typed it, as far as we were told."""
 REJECTED_PAUSE = timedelta(minutes=15)
 BLOCKED_PAUSE = timedelta(hours=6)
 
@@ -47,13 +54,13 @@ class Caution:
 def caution(person_id: int, source_id: int) -> Caution:
     """Three refused sign-ins in a row pause for 15 minutes, a block by the site for six hours.
 
-    Only the last three runs that ended at this source count.
+    Only the last three runs that ended by themselves at this source count: stopping one takes nothing back.
     """
     query = (
         select(Run.errors, Run.ended_at)
         .join(Connection, Run.connection_id == Connection.id)
         .where(Connection.person_id == person_id, Connection.source_id == source_id)
-        .where(Run.ended_at > now() - BLOCKED_PAUSE)
+        .where(Run.ended_at > now() - BLOCKED_PAUSE, Run.status != "canceled")
         .order_by(Run.id.desc())
         .limit(PAUSE_AFTER)
     )
@@ -72,3 +79,37 @@ def caution(person_id: int, source_id: int) -> Caution:
     if rejections >= PAUSE_AFTER and last is not None:
         return Caution(rejections, last + REJECTED_PAUSE, "rejected")
     return Caution(rejections, None)
+
+
+def caution_about(source_id: int, username: str) -> Caution:
+    """The same for a username at a source, over everybody's visits: nobody gets more tries by more accounts."""
+    query = (
+        select(Run.ended_at)
+        .join(Connection, Run.connection_id == Connection.id)
+        .where(Connection.username_digest == username_digest(source_id, username))
+        .where(Run.ended_at > now() - REJECTED_PAUSE, Run.trouble.startswith("auth_invalid/"))
+        .order_by(Run.ended_at.desc())
+        .limit(PAUSE_USERNAME_AFTER)
+    )
+    refused = [ended_at for ended_at in db.session.scalars(query) if ended_at is not None]
+    if len(refused) < PAUSE_USERNAME_AFTER:
+        return Caution(len(refused), None)
+    return Caution(len(refused), refused[0] + REJECTED_PAUSE, "rejected")
+
+
+def is_busy(person_id: int, source_id: int) -> bool:
+    """Whether as many of somebody's sign-ins as may be are under way there. What a site asks about has let them in."""
+    query = (
+        select(Run.id)
+        .join(Connection, Run.connection_id == Connection.id)
+        .where(Connection.person_id == person_id, Connection.source_id == source_id)
+        .where(Run.status.in_(["new", "queued", "running"]), ~exists().where(Prompt.run_id == Run.id))
+        .limit(AT_ONCE)
+    )
+    return len(list(db.session.scalars(query))) == AT_ONCE
+
+
+def username_digest(source_id: int, username: str) -> str:
+    """Tells whether two sign-ins name the same account. Nobody without our key can try names against it."""
+    named = f"{source_id}.{username.strip().casefold()}"
+    return hmac.new(config().secret_key.encode(), named.encode(), hashlib.sha256).hexdigest()

@@ -31,6 +31,8 @@ SECRETS_PER_PERSON = limit("secrets/person", "30/15minutes")
 """Sign-ins and answers somebody sends to websites through us: nobody should stuff credentials with our help."""
 RUNS_PER_PERSON = limit("runs/person", "30/15minutes")
 """Each costs the operator money."""
+USERNAMES_PER_PERSON = limit("usernames/person", "60/15minutes")
+"""Looks at Deck for the username in a form: each is a call of the few that all people share."""
 API_PER_HOST = limit("api/host", "600/minute")
 API_TRIES_PER_ADDRESS = limit("api-tries/address", "60/15minutes")
 """Calls without a valid key."""

@@ -11,7 +11,8 @@ from typing import Any
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from .current import config, deck
+from .budget import Lane, calling_as
+from .current import config, deck, limits
 from .db import db
 from .deck import DeckError
 from .deck.reading import clean_text
@@ -19,6 +20,7 @@ from .facts import facts_of
 from .forms import SourceSignIn, TaskInput
 from .guard import Caution, caution
 from .hosts.wishes import style_sheet
+from .limits import USERNAMES_PER_PERSON
 from .models import Connection, ConnectSession, Follow, Intent, Invitation, Run, Source
 from .models.source import SITE_TROUBLE
 from .outcomes import Outcome, outcome_of
@@ -266,12 +268,22 @@ def input_view(session: ConnectSession) -> View:
 
 
 def remembered_username(session: ConnectSession) -> str:
-    if session.connection is None or session.connection.deck_id is None:
+    """What Deck was given. Whoever opens a host's link sees it only after having typed it in this visit.
+
+    It may wait, and it is asked for so often only: drawing a page must not use up what sign-ins need.
+    """
+    connection = session.connection
+    if connection is None or connection.deck_id is None:
         return ""
-    deck_id = session.connection.deck_id
+    if session.person.host_id is not None and session.signed_in_at is None:
+        return ""
+    if not limits().allows(USERNAMES_PER_PERSON, str(session.person_id)):
+        return ""
+    deck_id = connection.deck_id
     db.session.rollback()  # hold no connection while Deck thinks
     try:
-        return deck().get_credential(deck_id).username
+        with calling_as(Lane.NEWS):
+            return deck().get_credential(deck_id).username
     except DeckError:
         return ""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.companies import BANK, RETURN, Company, Server, connects, follows, led_to
+from tests.companies import BANK, CARD, RETURN, Company, Server, connects, follows, led_to
 from tests.people import Deck, Visitor
 from webapp.db import db, writing
 from webapp.models import Host, HostKey
@@ -71,6 +71,22 @@ def test_a_company_repairs_and_ends_a_connection(tidepool: Server, kim: Visitor,
     ended = tidepool.asks("POST", f"/connections/{id}/disconnect").json()
     assert ended["status"] in ("deleting", "deleted")
     assert [c["status"] for c in deck.objects("credentials")] == ["deleted"]
+
+
+def test_whoever_opens_a_reconnect_link_does_not_read_the_whole_username(
+    tidepool: Server, kim: Visitor, deck: Deck
+) -> None:
+    follows(kim, tidepool.invites())
+    connects(kim, deck)
+    (connection,) = tidepool.reads("/connections")["data"]
+    follows(kim, tidepool.invites(connection_id=connection["connection_id"]))
+    if kim.view() != "sign_in":
+        kim.presses("Agree and continue")
+    assert CARD not in kim.page.text and "Until now you signed in as 4" in kim.sees()
+    kim.presses("Sign in", username=CARD, password="mistyped")
+    deck.goes_on()
+    kim.looks_again()
+    assert kim.field("username").get("value") == CARD, "what was typed in this visit is not typed again"
 
 
 def test_the_same_request_again_is_the_same_session(tidepool: Server) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.people import Visitor
 from tests.security.conftest import MAPLE, NORTHLIGHT, House
+from webapp.limits import limit
 
 CARD = MAPLE[1]
 
@@ -24,17 +25,62 @@ def refuse(house: House, robin: Visitor) -> None:
     robin.looks_again()
 
 
-def test_websites_are_not_stuffed_with_credentials_through_us(own: House, later: Callable[..., None]) -> None:
+def test_websites_are_not_stuffed_with_credentials_through_us(
+    own: House, later: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.connect.SECRETS_PER_PERSON", limit("secrets/person", "2/15minutes"))
     robin = own.visitor("robin@sample.example")
     statuses = []
-    for n in range(33):
+    for n in range(4):
         robin.picks("Northlight Power")
-        path = robin.page.url.path + "/sign-in"
-        statuses.append(robin.posts(path, {"username": f"victim{n}", "password": "guess"}).status_code)
-    assert statuses[:30] == [200] * 30 and statuses[30:] == [429] * 3
-    assert len(own.deck.objects("credentials")) == 30
+        robin.presses("Sign in", username=f"victim{n}", password="guess")
+        statuses.append(robin.page.status_code)
+    assert statuses == [200, 200, 429, 429]
+    assert len(own.deck.objects("credentials")) == 2
     later(minutes=16)
-    assert robin.posts(path, {"username": "robin", "password": "mine"}).status_code == 200
+    own.deck.goes_on()
+    robin.picks("Northlight Power")
+    robin.presses("Sign in", username="robin", password="mine")
+    assert robin.page.status_code == 200
+
+
+def test_nobody_tries_many_passwords_before_the_first_is_refused(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    for n in range(5):
+        robin.picks("Northlight Power")
+        robin.presses("Sign in", username="victim", password=f"guess{n}")
+    assert robin.page.status_code == 409
+    assert "Other sign-ins of yours are under way there" in robin.sees()
+    assert len(own.deck.objects("credentials")) == 3
+
+
+def test_more_accounts_are_no_more_tries(own: House) -> None:
+    for name in ("robin", "kim"):
+        somebody = own.visitor(f"{name}@sample.example")
+        somebody.signs_in_at(MAPLE[0], CARD, "guess")
+        for _ in range(2):
+            refuse(own, somebody)
+            somebody.presses("Sign in", username=CARD, password="guess")
+        refuse(own, somebody)
+    somebody = own.visitor("lee@sample.example")
+    somebody.signs_in_at(MAPLE[0], f" {CARD}", "guess")
+    assert somebody.view() == "paused"
+    assert len(own.deck.objects("task_runs")) == 6
+    somebody.signs_in_at("Northlight Power", "robin@sample.example", "bright-light-7")
+    assert somebody.view() == "progress", "other accounts are not concerned"
+
+
+def test_stopping_a_run_takes_no_refusal_back(robin_at_maple: tuple[House, Visitor]) -> None:
+    house, robin = robin_at_maple
+    refuse(house, robin)
+    robin.presses("Sign in", password="wrong-2")
+    refuse(house, robin)
+    robin.presses("Sign in", password="wrong-3")
+    robin.presses("Stop")
+    refuse(house, robin)
+    robin.signs_in_at(MAPLE[0], CARD, "wrong-4")
+    refuse(house, robin)
+    assert robin.view() == "paused"
 
 
 def test_after_three_refusals_no_route_tries_a_fourth_time(robin_at_maple: tuple[House, Visitor]) -> None:

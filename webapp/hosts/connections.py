@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import contains_eager, joinedload
 
 from ..again import needs_sign_in, visit_again
+from ..budget import Lane, calling_as
 from ..current import vault
 from ..db import db
 from ..intents import disconnect
@@ -49,7 +50,8 @@ def read_connection(id: str) -> ResponseReturnValue:
 @bp.post("/connections/<id>/disconnect")
 def disconnect_connection(id: str) -> ResponseReturnValue:
     connection = connection_or_404(id)
-    disconnect(connection)
+    with calling_as(Lane.NEWS):  # nobody waits at a screen
+        disconnect(connection)
     return told(connection_view(connection))
 
 
@@ -68,7 +70,8 @@ def refresh_connection(id: str) -> ResponseReturnValue:
             raise BadRequest(
                 "reconnect_required", "Make a session with connection_id: the person must act.", status=409
             )
-        session = visit_again(connection, "refresh", form=form)
+        with calling_as(Lane.NEWS):
+            session = visit_again(connection, "refresh", form=form)
         run = Run.latest_of(session) or Run.open_at([connection]).get(connection.id)
     if run is None:
         raise BadRequest("reconnect_required", "The task asks the person something: make a session.", status=409)

@@ -10,6 +10,7 @@ from ..bus import WORK, visit_topic
 from ..current import bus, deck
 from ..db import db, writing
 from ..deck import Credential, DeckError, DeckRefused, NotFound
+from ..guard import username_digest
 from ..hosts.events import note
 from ..models import Connection, ConnectSession, Intent
 from ..models.connection import masked
@@ -79,6 +80,7 @@ def hand_over_sign_in(
             connection.deck_id = told.id
             connection.become("unverified")
             connection.username_hint = masked(username)
+            connection.username_digest = username_digest(connection.source_id, username)
             intent.settle("done")
         went_on = session.connection_id != connection.id  # another tab has picked another source meanwhile
         if not is_late and not went_on:
@@ -129,6 +131,7 @@ def _find(intent: Intent) -> None:
             intent.connection.deck_id = found.id
             intent.connection.become(found.status)
             intent.connection.username_hint = masked(found.username)
+            intent.connection.username_digest = username_digest(intent.connection.source_id, found.username)
             intent.settle("done")
         unwanted = any(is_left(session) for session in watched)
         disconnecting = plan_disconnect(intent.connection) if unwanted else None

@@ -43,6 +43,8 @@ class Connection(Model):
     status: Mapped[str] = mapped_column(String(20), default="new")
     status_since: Mapped[Moment] = mapped_column(default=now)
     username_hint: Mapped[str] = mapped_column(String(40), default="")
+    username_digest: Mapped[str | None] = mapped_column(String(64), index=True)
+    """See `webapp.guard.username_digest`."""
     """The username, masked. The real one is read back from Deck when a form needs it."""
     due_at: Mapped[Moment | None] = mapped_column(index=True)
     """When to ask Deck again about the credential; null when nothing suggests a change."""
