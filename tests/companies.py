@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 
 from tests.people import Deck, Visitor
 from webapp.db import db, writing
+from webapp.hosts.commands import group
 from webapp.models import Delivery, Endpoint, Host, HostEvent, HostKey
 
 RETURN = "https://tidepool.example/connected"
@@ -147,8 +148,13 @@ def the_delivery(tidepool: Server) -> dict[str, Any]:
 
 
 def run_command(app: Flask, *words: str) -> str:
-    done = app.test_cli_runner().invoke(args=["host", *words])
-    return done.output
+    """`gangway host …`, by the operator."""
+    return app.test_cli_runner().invoke(group, words).output
+
+
+def revokes_the_key(app: Flask, server: Server, name: str = "Tidepool Savings") -> str:
+    """The operator does; what is said."""
+    return run_command(app, "key", name, "--revoke", server.key[-4:])
 
 
 def follows(visitor: Visitor, invited: dict[str, Any]) -> None:

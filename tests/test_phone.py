@@ -79,6 +79,15 @@ def test_kim_shows_a_code_and_goes_on_on_the_phone(kim: Frame, phone: Visitor, d
     assert len(tidepool.reads("/connections")["data"]) == 1
 
 
+def test_the_phone_says_whose_account_it_is_for(app: Flask, tidepool: Server, phone: Visitor) -> None:
+    """A code can be shown to somebody else, too."""
+    kim = Frame(app)
+    kim.opens_with(tidepool.invites(user_label="k•••@mail.example")["connect_token"])
+    kim.presses("Continue on your phone")
+    phone.opens(LINKS[0])
+    assert "For the account k•••@mail.example at Tidepool Savings" in phone.sees()
+
+
 def test_kim_takes_the_phone_before_agreeing_to_anything(
     app: Flask, tidepool: Server, phone: Visitor, deck: Deck
 ) -> None:

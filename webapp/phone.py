@@ -24,7 +24,7 @@ from .db import changed_one, db, now, writing
 from .door import end_session, person_id, signed_in_only
 from .hosts.events import note
 from .limits import VISITS_PER_PERSON
-from .models import BrowserSession, ConnectSession
+from .models import BrowserSession, ConnectSession, Invitation
 from .models.browser_session import hashed
 from .view import View, view_of
 
@@ -66,7 +66,8 @@ def drawn(address: str) -> dict[str, Any]:
 def arrive(link: str) -> ResponseReturnValue:
     """Looking does not use the link up."""
     waiting = usable(link)
-    return render_template("invited/phone.html", host=waiting.person.host, link=link)
+    invitation = Invitation.of_visit(db.session.get_one(ConnectSession, waiting.visit_id))
+    return render_template("invited/phone.html", invitation=invitation, link=link)
 
 
 @bp.post("/phone/<link>")

@@ -39,6 +39,14 @@ def test_kim_connects_two_and_the_page_has_one_success(kim: Shopper, shop: Shop)
     assert [step["name"] for step in steps].count("EXIT") == 1, "our server heard of the end, not of a silence"
 
 
+def test_the_longest_name_of_an_account_fits_a_small_phone(kim: Shopper, shop: Shop) -> None:
+    kim.page.set_viewport_size({"width": 320, "height": 640})
+    kim.page.goto(shop.invites(user_label="W" * 40)["hosted_url"])
+    kim.is_sent_to_our_own_page()
+    expect(kim.main).to_contain_text("W" * 40)
+    assert not kim.asks("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
 def test_kim_is_done_after_the_first_of_several(kim: Shopper, shop: Shop) -> None:
     kim.opens_the_flow(token=shop.token(features={"multi_source": True}))
     kim.signs_in_at_northlight()

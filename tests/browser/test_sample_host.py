@@ -14,6 +14,7 @@ from tests.browser.looks import SCHEMES, axe_violations
 
 pytestmark = pytest.mark.browser
 
+WHOSE = "For the account k•••@mail.example at Saltmarsh Savings. Not yours? Close this page."
 PICTURES = OUTPUT / "screenshots" / "sample-host"
 
 
@@ -44,6 +45,7 @@ def test_kim_links_a_bank_and_sees_what_came_back(kim: Shopper) -> None:
     complaints = looks(kim, "before")
     kim.page.get_by_role("button", name="Link an account").click()
     expect(kim.heading).to_contain_text("Saltmarsh Savings wants to connect")
+    expect(kim.main).to_contain_text(WHOSE)
     complaints += looks(kim, "consent")
     kim.goes_to_the_code()
     complaints += looks(kim, "code")
@@ -74,6 +76,8 @@ def test_kim_links_one_in_the_page_and_one_by_a_page_of_its_own(kim: Shopper) ->
 
     kim.page.get_by_role("button", name="Link by a page of its own").click()
     kim.is_sent_to_our_own_page()
+    expect(kim.main).to_contain_text(WHOSE)
+    complaints += looks(kim, "link")
     kim.presses("Continue")
     kim.presses("Agree and continue")
     kim.presses("Not now")

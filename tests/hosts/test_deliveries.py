@@ -37,13 +37,6 @@ from webapp.models.delivery import WAITS
 Later = Callable[..., None]
 
 
-@pytest.fixture(autouse=True)
-def commands(app: Flask) -> None:
-    from webapp.hosts import commands
-
-    app.cli.add_command(commands.group)
-
-
 # --- again, and again --------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from flask import Flask
 
-from tests.companies import BANK, CARD, CODE, PASSWORD, Company, Server, connects, follows
+from tests.companies import BANK, CARD, CODE, PASSWORD, Company, Server, connects, follows, revokes_the_key
 from tests.framed import SHOP, Frame, refused
 from tests.people import Deck, Visitor
 from webapp.db import db, writing
@@ -211,6 +211,12 @@ def test_a_token_that_ran_out_or_was_revoked(tidepool: Server, kim: Frame, later
     refused(kim.is_given(late["connect_token"]), 410, "token_expired")
     refused(kim.is_given("ct_live_nothing"), 404, "token_invalid")
     refused(kim.is_given("\0"), 404, "token_invalid")
+
+
+def test_a_token_that_ran_out_with_its_key(tidepool: Server, kim: Frame, app: Flask) -> None:
+    token = tidepool.invites()["connect_token"]
+    revokes_the_key(app, tidepool)
+    refused(kim.is_given(token), 410, "token_expired")
 
 
 def test_a_paused_companys_token(tidepool: Server, kim: Frame, app: Flask) -> None:

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.companies import BANK, CARD, RETURN, Company, Server, connects, follows, led_to
+from tests.companies import (
+    BANK,
+    CARD,
+    RETURN,
+    Company,
+    Server,
+    connects,
+    follows,
+    led_to,
+    revokes_the_key,
+    run_command,
+)
 from tests.people import Deck, Visitor
 from webapp.db import db, writing
 from webapp.models import Host, HostKey
@@ -186,6 +197,70 @@ def test_a_revoked_key_and_a_paused_host_open_nothing(app: Flask, tidepool: Serv
         db.session.query(Host).filter_by(name="Paused").update({"paused_at": db.func.now()})
     assert tidepool.asks("GET", "/connections").status_code == 401
     assert paused.asks("GET", "/connections").status_code == 401
+
+
+# --- a key that got into the wrong hands -------------------------------------------------------------------------
+
+
+def another_key(app: Flask, tidepool: Server) -> Server:
+    """The operator gives the company a second key."""
+    return Server(app, run_command(app, "key", "Tidepool Savings").strip())
+
+
+def opening(kim: Visitor, invited: dict[str, Any]) -> int:
+    return kim.opens(invited["hosted_url"].removeprefix("http://localhost")).status_code
+
+
+def test_a_revoked_key_takes_the_links_nobody_has_opened_with_it(app: Flask, tidepool: Server, kim: Visitor) -> None:
+    new, opened = another_key(app, tidepool), Visitor(app)
+    follows(opened, tidepool.invites("a"))
+    stolen, ours = tidepool.invites("b", hosted={"lifetime_seconds": 7 * 86_400}), new.invites("c")
+    assert opening(kim, stolen) == 200, "before anybody knows"
+
+    assert "as nobody had opened them: 1" in revokes_the_key(app, tidepool)
+
+    assert kim.presses("Continue").status_code == 410 and "has run out" in kim.sees()
+    assert opening(kim, stolen) == 410
+    assert new.reads(f"/connect/sessions/{stolen['session_id']}")["status"] == "token_expired"
+    assert opened.looks_again() == "consent", "who is in the middle of it stays"
+    follows(kim, ours)
+    assert kim.view() == "consent"
+
+
+def test_a_key_takes_no_other_companys_links_with_it(app: Flask, tidepool: Server, company: Company) -> None:
+    theirs = company("Others").invites()
+    revokes_the_key(app, tidepool)
+    assert opening(Visitor(app), theirs) == 200
+
+
+def test_a_link_that_ran_out_long_ago_ran_out_then(app: Flask, tidepool: Server, later: Callable[..., None]) -> None:
+    invited, new = tidepool.invites(), another_key(app, tidepool)
+    later(days=1)
+    assert "as nobody had opened them: 0" in revokes_the_key(app, tidepool)
+    assert new.reads(f"/connect/sessions/{invited['session_id']}")["expires_at"] == invited["expires_at"]
+
+
+def test_a_link_belongs_to_the_key_that_asked_for_it_last(app: Flask, tidepool: Server, kim: Visitor) -> None:
+    """Who repeats a request is told a link of their own, and the one before is worth nothing."""
+    body, again = {"user": {"client_user_id": "user-7"}}, {"Idempotency-Key": "k1"}
+    new = another_key(app, tidepool)
+    links = [server.asks("POST", "/connect/sessions", body, **again).json() for server in (tidepool, new)]
+    assert links[0]["session_id"] == links[1]["session_id"]
+    revokes_the_key(app, tidepool)
+    assert opening(kim, links[0]) == 404 and opening(kim, links[1]) == 200
+    revokes_the_key(app, new)
+    assert opening(kim, links[1]) == 410
+
+
+def test_a_link_that_was_being_made_while_its_key_was_revoked_opens_nothing(
+    app: Flask, tidepool: Server, kim: Visitor
+) -> None:
+    """It was not there yet when the others ran out."""
+    invited = tidepool.invites()
+    with app.app_context(), writing():
+        db.session.query(HostKey).update({"revoked_at": db.func.now()})
+    assert opening(kim, invited) == 200
+    assert kim.presses("Continue").status_code == 410
 
 
 # --- mistakes are named ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tests.companies import (
     Server,
     connects,
     follows,
+    revokes_the_key,
     the_post_goes,
 )
 from tests.people import Deck, Visitor
@@ -119,6 +120,20 @@ def test_a_link_nobody_opens_is_known_as_abandoned(
     deck.our_watchdog_looks()
     the_post_goes(deck)
     assert receiver.types() == []
+    for _ in range(3):
+        later(minutes=2)
+        deck.our_watchdog_looks()
+    the_post_goes(deck)
+    (told,) = receiver.told
+    assert (told["type"], told["data"]["status"]) == ("connect.session.abandoned", "token_expired")
+    assert told["data"]["session_id"] == invited["session_id"]
+
+
+def test_a_link_that_ran_out_with_its_key_is_told_like_any_other(
+    app: Flask, tidepool: Server, deck: Deck, receiver: Receiver, secret: str, later: Later
+) -> None:
+    invited = tidepool.invites(hosted={"lifetime_seconds": 7 * 86_400})
+    revokes_the_key(app, tidepool)
     for _ in range(3):
         later(minutes=2)
         deck.our_watchdog_looks()

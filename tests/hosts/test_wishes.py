@@ -10,16 +10,21 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import delete, select
 
 from tests.companies import Server, connects, follows, founded
 from tests.framed import SHOP, Frame, refused
+from tests.log_reader import Reader
 from tests.people import Deck, Visitor
 from webapp.catalog import read_catalog
+from webapp.db import db, writing
 from webapp.demo import cast
 from webapp.hosts.wishes import LIGHT_GROUNDS, contrast, is_readable, lightened, shades, style_sheet
+from webapp.models import ConnectSession, Invitation
 from webapp.sync import sync
 
 HELP = "https://help.shop.example"
+LABEL = "k•••@mail.example"
 
 
 @pytest.fixture
@@ -65,6 +70,47 @@ def test_the_companys_words_stand_beside_ours(tidepool: Server, app: Flask, deck
     assert "See you on Monday." in kim.sees() and "Tidepool Savings can now read" in kim.sees()
 
 
+def test_kim_is_told_whose_account_it_is_for_before_anything_is_typed(tidepool: Server, app: Flask) -> None:
+    """Whoever is sent a link to somebody else's visit sees a name that is not theirs."""
+    told = f"For the account {LABEL} at Tidepool Savings . Not yours? Close this page."
+    hosted, framed = Visitor(app), Frame(app)
+    invited = tidepool.invites(user_label=LABEL)
+    hosted.opens(invited["hosted_url"].removeprefix("http://localhost"))
+    assert told in hosted.sees(), "before the link is used up"
+    hosted.presses("Continue")
+    assert hosted.view() == "consent" and told in hosted.sees()
+    framed.opens_with(tidepool.invites(user_label=LABEL)["connect_token"])
+    assert framed.view() == "consent" and told in framed.sees()
+
+
+def test_a_company_need_not_say_whose_account_it_is_for(tidepool: Server, app: Flask) -> None:
+    for wish in ({}, {"user_label": None}):
+        kim = Visitor(app)
+        follows(kim, tidepool.invites(**wish))
+        assert kim.view() == "consent" and "For the account" not in kim.page.text
+
+
+def test_whose_account_it_is_for_is_between_the_company_and_kim(
+    tidepool: Server, app: Flask, deck: Deck, reader: Reader
+) -> None:
+    """It is in no log, and nobody who may read about the visit is told."""
+    kim, invited = Visitor(app), tidepool.invites(user_label=LABEL)
+    follows(kim, invited)
+    connects(kim, deck)
+    deck.our_watchdog_looks()
+    for path in (f"/connect/sessions/{invited['session_id']}", "/connections", "/events"):
+        assert "mail.example" not in str(tidepool.reads(path))
+    assert reader.of("request") and "mail.example" not in str(reader.raw)
+
+
+def test_whose_account_it_is_for_goes_with_the_visit(tidepool: Server, app: Flask) -> None:
+    tidepool.invites(user_label=LABEL)
+    with app.app_context(), writing():
+        assert db.session.scalars(select(Invitation.wishes)).all() == [{"user_label": LABEL}]
+        db.session.execute(delete(ConnectSession))
+        assert not db.session.scalars(select(Invitation)).all()
+
+
 def test_the_language_reaches_a_task_that_takes_one(tidepool: Server, app: Flask, deck: Deck, tmp_path: Path) -> None:
     asks = """files = true
 
@@ -94,6 +140,13 @@ properties = { language = { type = "string", title = "Language" } }
         ({"allowed_origins": [SHOP + "/"]}, "invalid_field", "allowed_origins"),
         ({"allowed_origins": []}, "invalid_field", "allowed_origins"),
         ({"allowed_origins": SHOP}, "invalid_field", "allowed_origins"),
+        ({"user_label": ""}, "invalid_field", "user_label"),
+        ({"user_label": "  "}, "invalid_field", "user_label"),
+        ({"user_label": "k" * 41}, "invalid_field", "user_label"),
+        ({"user_label": "kim\nand nobody else"}, "invalid_field", "user_label"),
+        ({"user_label": "kim\tsample"}, "invalid_field", "user_label"),
+        ({"user_label": "moc.elpmaxe\u202e"}, "invalid_field", "user_label"),
+        ({"user_label": ["kim"]}, "invalid_field", "user_label"),
         ({"language": "French"}, "invalid_field", "language"),
         ({"language": "fr_CA"}, "invalid_field", "language"),
         ({"appearance": {"accent": "#ffcc00"}}, "invalid_field", "appearance.accent"),

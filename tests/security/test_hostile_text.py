@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.companies import Server, founded
 from tests.conftest import Stage
 from tests.people import Visitor
 from tests.security.conftest import House, built, close, cookie_of
@@ -204,6 +207,39 @@ def test_a_files_name_is_only_a_name(bank: Bank, text: str) -> None:
     assert len(disposition) < 300
 
 
+@pytest.fixture(scope="module")
+def tidepool(bank: Bank) -> Server:
+    return founded(bank.house.app)
+
+
+@pytest.mark.parametrize("text", CORPUS, ids=NAMES)
+def test_what_a_company_calls_its_user_is_refused_or_stays_text(bank: Bank, tidepool: Server, text: str) -> None:
+    """Some companies pass on what their user typed."""
+
+    def asks(label: str) -> httpx.Response:
+        body = json.dumps({"user": {"client_user_id": "user-7"}, "user_label": label})
+        return tidepool.http.post("/connect/sessions", content=body.encode())
+
+    def told(label: str) -> list[Shape]:
+        kim = Visitor(bank.house.app)
+        kim.opens(asks(label).json()["hosted_url"].removeprefix("http://localhost"))
+        pages = [kim.page.text]
+        kim.presses("Continue")
+        assert kim.view() == "consent" and f"For the account {label} at Tidepool Savings" in kim.sees()
+        pages.append(kim.page.text)
+        for page in pages:
+            assert_clean(page)
+        return [without_refs(shape(page)) for page in pages]
+
+    if len(text) > 40 or not text.strip("\u200b ") or NEVER_SENT.search(text):
+        error = asks(text[:1_000]).json()["error"]
+        assert (error["error_code"], error["param"]) == ("invalid_field", "user_label")
+        return
+    if "told" not in bank.benign:
+        bank.benign["told"] = told(BENIGN)
+    assert told(text) == bank.benign["told"]
+
+
 def short_texts() -> list[Any]:
     """PostgreSQL keeps no NUL, so no catalog there can hold one."""
     return [pytest.param(t, marks=pytest.mark.sqlite if "\0" in t else ()) for t in CORPUS if len(t) < 200]
@@ -231,4 +267,5 @@ def test_not_even_the_catalogs_words_change_a_page(bank: Bank, text: str) -> Non
 
 def without_refs(found: Shape) -> Shape:
     """Without the refs in its addresses."""
-    return [(d, tag, tuple(re.sub(r"/connect/[\w-]{16}", "/connect/…", a) for a in names)) for d, tag, names in found]
+    ref = re.compile(r"/(connect/[\w-]{16}|go/[\w-]+)")
+    return [(d, tag, tuple(ref.sub("/…", a) for a in names)) for d, tag, names in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tests.companies import BANK, CARD, PASSWORD, connects, follows, founded
+from tests.companies import BANK, CARD, PASSWORD, connects, follows, founded, revokes_the_key
 from tests.people import Deck, Visitor
 from tests.support.acting import WHY, OnRecord, does, does_not, notice, only, ref_of, shown
 from webapp.db import db
@@ -92,6 +92,7 @@ def test_an_agent_sends_a_companys_person_a_link(app: Flask, agent: Visitor, dec
     does(agent, "reconnect_link", ref, days="7")
     assert "Copy it now. Nobody can read it again" in agent.sees(), "it opens for whoever has it"
     link = shown(agent)
+    revokes_the_key(app, tidepool)  # which made no such link
     again.opens(link.removeprefix("http://localhost"))
     again.presses("Continue")
     assert again.view() in ("consent", "sign_in") and "Tidepool Savings" in again.sees()

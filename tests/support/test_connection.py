@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from flask import Flask
 
+from tests.companies import connects, follows, founded
 from tests.people import Deck, Visitor
 from webapp.db import db, writing
-from webapp.models import Connection, Person, Staff, StaffNote, StaffToken
+from webapp.models import Connection, ConnectSession, Person, Staff, StaffNote, StaffToken
 from webapp.public_ids import public_id
 
 CARD, PASSWORD = "4500123412341234", "maple-leaf-9"
@@ -74,6 +75,23 @@ def test_nobody_is_named_in_full_and_nothing_typed_is_shown(
         for secret in ("robin@sample.example", CARD, PASSWORD, "246810", "4821"):
             assert not is_on(agent.page.text, secret), f"{secret} on {path}"
     assert "r•••@s•••" in agent.sees()
+
+
+def test_what_a_company_calls_its_user_is_not_for_staff(agent: Visitor, app: Flask, deck: Deck) -> None:
+    """It is shown to the person alone, and to no program of theirs either."""
+    kim, program = Visitor(app), Visitor(app)
+    follows(kim, founded(app).invites(user_label="kim.sample@mail.example"))
+    assert "kim.sample@mail.example" in kim.sees()
+    connects(kim, deck)
+    connection = the_connection(app)
+    with app.app_context():
+        (visit,) = db.session.scalars(db.select(ConnectSession.ref)).all()
+        with writing():
+            token = StaffToken.issue(db.session.query(Staff).one(), "tests")
+    program.http.headers["Authorization"] = f"Bearer {token}"
+    for page in (f"connections/{connection.ref}", f"people/{connection.person_id}", f"visits/{visit}"):
+        for answer in (agent.opens(f"/support/{page}"), program.opens(f"/support/api/{page}")):
+            assert answer.status_code == 200 and "kim.sample" not in answer.text, page
 
 
 def is_on(html: str, secret: str) -> bool:

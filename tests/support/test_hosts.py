@@ -102,8 +102,13 @@ def test_a_new_key_is_shown_once_and_an_old_one_is_revoked(app: Flask, admin: Vi
     assert "The secret key of Tidepool Savings" in admin.sees() and "Copy it now" in admin.sees()
     new = Server(app, shown(admin))
     assert new.reads("/connections") and new.key not in admin.posts(path, form).text, "a reload does not show it again"
+    waiting, kim = old.invites()["hosted_url"].removeprefix("http://localhost"), Visitor(app)
+    assert kim.opens(waiting).status_code == 200
     admin.opens(f"/support/act/revoke_key/{ref}")
+    assert "Links made with it that nobody has opened run out at once" in admin.sees()
     admin.presses("Revoke a key", ending=old.key[-4:], reason=WHY)
+    assert "1 link ran out with it" in admin.sees()
+    assert kim.opens(waiting).status_code == 410
     assert old.asks("GET", "/connections").status_code == 401 and new.asks("GET", "/connections").status_code == 200
     admin.opens(f"/support/act/revoke_key/{ref}")
     assert "It is the only one Tidepool Savings has" in admin.sees()

@@ -17,6 +17,8 @@ NAME = "Saltmarsh Savings"
 SAVER = "saver-7"
 """Who is signed in here. A real company takes this from its own session, never from the page."""
 
+LABEL = "k•••@mail.example"
+"""By what they know their account here. Masked: whoever is sent the link sees it, and that it is not theirs."""
 
 LOOK = {"accent": "#7a3413", "radius": 2}
 
@@ -37,6 +39,7 @@ class Gangway:
     def new_session(self, **more: str) -> dict[str, Any]:
         """A visit for whoever is signed in."""
         wishes = {
+            "user_label": LABEL,
             "appearance": LOOK,
             "text": {"consent_note": "We add it to your overview."},
             "tags": {"page": "savings"},

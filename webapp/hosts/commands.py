@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
 from ..current import vault
-from ..db import db, now, writing
-from ..models import Endpoint, Host, HostKey
+from ..db import db, writing
+from ..models import Endpoint, Host, HostKey, Invitation
 from .facts import BadHost, allowed, new_host
 
 OPTIONS = {"name": "NAME", "origins": "--origin", "return_urls": "--return-url", "sources": "--source"}
@@ -47,7 +47,7 @@ def add(
 
 @group.command("key")
 @click.argument("name")
-@click.option("--revoke", help="Instead: end the key with this ending.")
+@click.option("--revoke", help="Instead: end the key with this ending, and the links it made that nobody has opened.")
 def key(name: str, revoke: str | None) -> None:
     """Print a new secret key; the others go on until they are revoked."""
     host = find(name)
@@ -58,11 +58,10 @@ def key(name: str, revoke: str | None) -> None:
         return
     with writing():
         ended = [k for k in host.keys if k.ending == revoke and k.revoked_at is None]
-        for one in ended:
-            one.revoked_at = now()
+        links = sum(Invitation.revoke_key(one) for one in ended)
     if not ended:
         raise click.ClickException(f"{name} has no valid key that ends in {revoke}")
-    click.echo(f"…{revoke} is worth nothing any more")
+    click.echo(f"…{revoke} is worth nothing any more. Links that ran out with it, as nobody had opened them: {links}")
 
 
 @group.command("webhook")

@@ -38,14 +38,14 @@ def known_hosts_only() -> ResponseReturnValue | None:
     if request.endpoint in OPEN_TO_ALL:
         return None
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    host = Host.by_key(key) if scheme.lower() == "bearer" and key else None
-    if host is None:
+    found = Host.by_key(key) if scheme.lower() == "bearer" and key else None
+    if found is None:
         if not limits().allows(API_TRIES_PER_ADDRESS, address()):
             return problem(429, "rate_limit_exceeded", "Too many calls without a valid key.")
         return problem(401, "invalid_api_key", what_is_wrong_with(key))
-    if not limits().allows(API_PER_HOST, str(host.id)):
+    g.host, g.host_key_id = found
+    if not limits().allows(API_PER_HOST, str(g.host.id)):
         return problem(429, "rate_limit_exceeded", "Too many calls; slow down.")
-    g.host = host
     return None
 
 

@@ -23,8 +23,8 @@ MOST_TAGS = 20
 LONGEST_TAG = 40
 MOST_SOURCES = 500
 FIELDS = (
-    *("user", "return_url", "state", "source_id", "allowed_source_ids", "connection_id", "hosted", "tags"),
-    *("allowed_origins", "language", "appearance", "text", "features", "webhook_url"),
+    *("user", "user_label", "return_url", "state", "source_id", "allowed_source_ids", "connection_id"),
+    *("hosted", "tags", "allowed_origins", "language", "appearance", "text", "features", "webhook_url"),
 )
 
 

@@ -47,7 +47,7 @@ def create_session() -> ResponseReturnValue:
     for rivals in range(MOST_RIVALS):
         try:
             with writing():
-                link, ends = met_again(form, asked) or (invite(g.host, wanted, ends, form, asked), ends)
+                link, ends = met_again(form, asked) or (invite(g.host, wanted, ends, form, asked, g.host_key_id), ends)
             break
         except IntegrityError:  # somebody made the same person, or the same request, in this very moment
             if rivals == MOST_RIVALS - 1:
@@ -68,11 +68,18 @@ def met_again(form: str | None, asked: str) -> tuple[Link, datetime] | None:
         return None
     if not secrets.compare_digest(known.request_digest, asked):
         raise BadRequest("idempotency_error", "This Idempotency-Key came with another request.", status=409)
-    return known.renew(), known.expires_at
+    return known.renew(g.host_key_id), known.expires_at
 
 
-def invite(host: Host, wanted: SessionRequest, ends: datetime, form: str | None = None, asked: str = "") -> Link:
-    """Inside `writing()`: the visit, and the host's side of it until *ends*."""
+def invite(
+    host: Host,
+    wanted: SessionRequest,
+    ends: datetime,
+    form: str | None = None,
+    asked: str = "",
+    key_id: int | None = None,
+) -> Link:
+    """Inside `writing()`: the visit, and the host's side of it until *ends*. *key_id* is the key it was asked with."""
     user = {"host_id": host.id, "client_user_id": wanted.client_user_id}
     person_id, task_id = db.session.connection().execute(WHO_FOR_WHAT, user).one()
     if task_id is None:
@@ -90,6 +97,7 @@ def invite(host: Host, wanted: SessionRequest, ends: datetime, form: str | None 
     return Invitation.issue(
         host,
         session,
+        host_key_id=key_id,
         form=form,
         request_digest=asked,
         expires_at=ends,

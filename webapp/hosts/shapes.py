@@ -6,7 +6,7 @@ from typing import Any
 
 from .events import STEPS, TYPES
 from .facts import LONGEST_URL
-from .wishes import FEATURES, LONGEST_WORDS, WIDEST_CORNER, WORDS
+from .wishes import FEATURES, LONGEST_LABEL, LONGEST_WORDS, WIDEST_CORNER, WORDS
 
 Object = dict[str, Any]
 
@@ -177,6 +177,10 @@ def session_request() -> Object:
     lifetime = {"type": "integer", "minimum": 60, "maximum": 21 * 86_400, "default": 1_800}
     fields = {
         "user": {**user, "description": "Who it is, in your own words and not as an email address."},
+        "user_label": {
+            **text(LONGEST_LABEL, least=1),
+            "description": "By what this user knows their account with you, such as a masked email: they are shown it.",
+        },
         "return_url": {**text(2_000), "description": "Where the person comes back to: a registered one."},
         "state": {**text(500), "description": "Comes back with the person."},
         "source_id": {**slug, "description": "The only source: nothing is picked."},

@@ -1,4 +1,4 @@
-"""What a host wishes for one visit: where it may open and report to, what it can do, its language, words and look.
+"""What a host wishes for one visit: whom it is for, where it may open and report to, its features, words and look.
 
 Wishes are checked when they are made; what nobody could read is refused.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..deck.reading import is_harmless
 from ..models import Endpoint, Host
 from .facts import LONGEST_URL, allowed, origin_of
 from .request_fields import BadRequest, a_dict, no_others, text
@@ -17,6 +18,7 @@ COLOUR = re.compile(r"#[0-9a-f]{6}")
 WORDS = ("consent_note", "success_note")
 """Which texts may be added, and where: under the question for consent, and under the good news at the end."""
 LONGEST_WORDS = 200
+LONGEST_LABEL = 40
 FEATURES = ("multi_source", "background", "notify_when_back")
 """What a visit can do beyond connecting one account; none of it unless it is wished."""
 WIDEST_CORNER = 24
@@ -33,6 +35,7 @@ def read_wishes(body: dict[str, Any], host: Host) -> dict[str, Any]:
     no_others(appearance, ("accent", "radius"), "appearance")
     no_others(words, WORDS, "text")
     found = {
+        "user_label": user_label(body),
         "origins": origins(body, host),
         "webhook_url": webhook_url(body, host),
         "features": features(body),
@@ -42,6 +45,14 @@ def read_wishes(body: dict[str, Any], host: Host) -> dict[str, Any]:
         "words": {name: text(words, name, longest=LONGEST_WORDS, within="text.") for name in words},
     }
     return {name: wish for name, wish in found.items() if wish not in (None, "", {}, [])}
+
+
+def user_label(body: dict[str, Any]) -> str:
+    """By what the person knows their own account at the host: who is sent somebody else's link sees it in time."""
+    label = text(body, "user_label", longest=LONGEST_LABEL)
+    if body.get("user_label") is not None and not (label and is_harmless(label)):
+        raise BadRequest("invalid_field", "Give one line of plain text, or leave it out.", param="user_label")
+    return label
 
 
 def origins(body: dict[str, Any], host: Host) -> list[str] | None:

@@ -35,13 +35,18 @@ class Host(Model):
     keys: Mapped[list[HostKey]] = relationship(back_populates="host")
 
     @classmethod
-    def by_key(cls, key: str) -> Host | None:
-        """Whose secret key this is, while it is valid: the host as it is now, which no later write reads again.
+    def by_key(cls, key: str) -> tuple[Host, int] | None:
+        """Whose secret key this is, while it is valid, and the key's id.
 
-        Every call of the API asks this, so it goes around the ORM.
+        The host as it is now, which no later write reads again. Every call of the API asks this, so it goes around
+        the ORM.
         """
         found = db.session.connection().execute(BY_KEY, {"key_hash": hashed(key)}).one_or_none()
-        return None if found is None else cls(**found._mapping)
+        if found is None:
+            return None
+        columns = dict(found._mapping)
+        key_id = int(columns.pop("key_id"))
+        return cls(**columns), key_id
 
 
 class HostKey(Model):
@@ -67,7 +72,7 @@ class HostKey(Model):
 
 
 BY_KEY = (
-    select(*Host.__table__.columns)
+    select(*Host.__table__.columns, HostKey.id.label("key_id"))
     .join(HostKey)
     .filter_by(key_hash=bindparam("key_hash"), revoked_at=None)
     .where(Host.paused_at.is_(None))

@@ -14,7 +14,7 @@ from ..db import Json, Model, Moment, add_row, changed_one, db, now
 from .browser_session import hashed
 from .connect_session import ConnectSession
 from .connection import Connection
-from .host import Host
+from .host import Host, HostKey
 from .news import host_events
 from .refs import Ref, new_ref
 from .run import Run
@@ -45,6 +45,8 @@ class Invitation(Model):
     ref: Mapped[Ref]
     connect_session_id: Mapped[int] = mapped_column(ForeignKey("connect_session.id", ondelete="CASCADE"), unique=True)
     host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), index=True)
+    host_key_id: Mapped[int | None] = mapped_column(ForeignKey("host_key.id", ondelete="SET NULL"), index=True)
+    """The key the link was made with; null when no key made it, as when support did."""
     form: Mapped[str | None] = mapped_column(String(300), unique=True)
     """The host's Idempotency-Key, after the host's own id: a repeated request meets itself here."""
     request_digest: Mapped[str] = mapped_column(String(64), default="")
@@ -110,16 +112,29 @@ class Invitation(Model):
         add_row(Invitation, {**names, **more})
         return link
 
-    def renew(self) -> Link:
-        """A new link to the same; the old one is worth nothing. Inside `writing()`."""
+    @classmethod
+    def revoke_key(cls, key: HostKey) -> int:
+        """From now on *key* opens nothing, nor do the links made with it; visits that somebody opened go on.
+
+        How many links ran out with it. Inside `writing()`.
+        """
+        key.revoked_at = now()
+        waiting = (cls.host_key_id == key.id, cls.opened_at.is_(None), cls.expires_at > now())
+        ran_out = update(cls).where(*waiting).values(expires_at=now()).execution_options(synchronize_session=False)
+        return int(getattr(db.session.execute(ran_out), "rowcount", 0))
+
+    def renew(self, key_id: int) -> Link:
+        """A new link to the same, now made with this key; the old one is worth nothing. Inside `writing()`."""
         link = Link.new(self.host, self.ref)
-        self.token_hash = hashed(link.token)
+        self.token_hash, self.host_key_id = hashed(link.token), key_id
         return link
 
     def open(self, device: str) -> bool:
         """Use it up: of two who try, one wins. The visit begins now, on *device*. Inside `writing()`."""
+        # A link that was being made while its key was revoked did not run out with it.
+        revoked = select(HostKey.id).where(HostKey.id == Invitation.host_key_id, HostKey.revoked_at.is_not(None))
         unused = (Invitation.id == self.id, Invitation.opened_at.is_(None), Invitation.expires_at > now())
-        if not changed_one(update(Invitation).where(*unused).values(opened_at=now()), self):
+        if not changed_one(update(Invitation).where(*unused, ~revoked.exists()).values(opened_at=now()), self):
             return False
         self.connect_session.created_at, self.connect_session.device = now(), device
         host_events().note(self.connect_session, "OPEN")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from ..db import db, now
 from ..hosts.facts import BadHost, new_host
 from ..limits import BULK_ACTS_PER_STAFF
-from ..models import Delivery, Endpoint, Host, HostKey
+from ..models import Delivery, Endpoint, Host, HostKey, Invitation
 from .acts import Act, Asked, CannotNow, Done, Handout, Mistyped, many
 
 AT_ONCE = 1_000
@@ -178,7 +178,10 @@ class RevokeKey(Act):
 
     def plan(self, it: Host, given: dict[str, Any]) -> list[str]:
         valid = [key.ending for key in it.keys if key.revoked_at is None]
-        said = ["The key with this ending is worth nothing from now on. This cannot be undone."]
+        said = [
+            "The key with this ending is worth nothing from now on. This cannot be undone.",
+            "Links made with it that nobody has opened run out at once. Visits that somebody has opened go on.",
+        ]
         if len(valid) == 1:
             said.append(f"It is the only one {it.name} has: its server is locked out until it has a new one.")
         return said
@@ -187,6 +190,6 @@ class RevokeKey(Act):
         ended = [key for key in it.keys if key.ending == given["ending"] and key.revoked_at is None]
         if not ended:
             raise Mistyped("ending", "No valid key ends like this.")
-        for key in ended:
-            key.revoked_at = now()
-        return Done("The key is worth nothing any more.", {"ending": given["ending"], "count": len(ended)})
+        links = sum(Invitation.revoke_key(key) for key in ended)
+        details = {"ending": given["ending"], "count": len(ended), "links": links}
+        return Done(f"The key is worth nothing any more, and {many(links, 'link')} ran out with it.", details)
