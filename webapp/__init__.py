@@ -22,7 +22,6 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
     """
     from flask import Flask
     from flask_migrate import Migrate
-    from werkzeug.middleware.proxy_fix import ProxyFix
 
     from . import (
         account,
@@ -33,6 +32,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         door,
         errors,
         forgotten,
+        forwarded,
         frame,
         headers,
         invited,
@@ -112,5 +112,5 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
     for blueprint in sum(doors.values(), ()) if serves == "all" else doors[serves]:
         app.register_blueprint(blueprint)
     if config.proxy_hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxy_hops, x_proto=config.proxy_hops)  # type: ignore[method-assign]
+        app.wsgi_app = forwarded.BehindProxies(app.wsgi_app, config.proxy_hops)  # type: ignore[method-assign]
     return app

@@ -5,18 +5,19 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from . import logs
 from .closing import close_account
 from .current import limits
-from .db import db, writing
+from .db import changed_one, db, writing
 from .deck.reading import clean_text
-from .door import address, end_session, person_id, signed_in_only
+from .door import end_session, network, person_id, signed_in_only
 from .forms import SignUp, reveal
 from .limits import SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS, SIGN_UP_PER_ADDRESS
 from .models import BrowserSession, Connection, Person
-from .models.person import same_email
+from .models.person import hash_password, is_outdated, same_email
 
 BEING_DELETED = (
     "The account with this address is being deleted. When that is done, usually within minutes, "
@@ -46,7 +47,7 @@ def submit_sign_up() -> ResponseReturnValue:
     form = SignUp.read(request.form)
     if form.errors:
         return render_template("account/sign_up.html", form=form), 422
-    limits().count(SIGN_UP_PER_ADDRESS, address())
+    limits().count(SIGN_UP_PER_ADDRESS, network())
     person = Person.sign_up(form.email, reveal(form.password))
     try:
         with writing():
@@ -70,14 +71,27 @@ def sign_in() -> ResponseReturnValue:
 def submit_sign_in() -> ResponseReturnValue:
     """The same answer, in the same time, for a wrong password and for nobody we know."""
     email, password = clean_text(request.form.get("email"), longest=254), request.form.get("password", "")
-    limits().count(SIGN_IN_PER_ADDRESS, address())
+    limits().count(SIGN_IN_PER_ADDRESS, network())
     limits().count(SIGN_IN_PER_ACCOUNT, same_email(email))
     person = Person.with_password(email, password) if len(password) <= 1_024 else None
     if person is None:
         logs.event("authn_login_fail")
         wanted = request.form.get("next", "")
         return render_template("account/sign_in.html", email=email, next=wanted, refused=True), 401
+    hash_anew(person, password)
     return let_in(person)
+
+
+def hash_anew(person: Person, password: str) -> None:
+    """With today's settings, if *password* was hashed with weaker ones: only now does anybody know it."""
+    id, kept = person.id, person.password_hash
+    db.session.rollback()  # hold no connection while a core is at it
+    if kept is None or not is_outdated(kept):
+        return
+    unchanged = update(Person).filter_by(id=id, password_hash=kept)
+    anew = unchanged.values(password_hash=hash_password(password))
+    with writing(id):
+        changed_one(anew, person)
 
 
 @bp.post("/sign-out")

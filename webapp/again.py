@@ -9,7 +9,7 @@ from .db import db, now, writing
 from .guard import caution
 from .hosts.events import note
 from .intents import start_run
-from .limits import RUNS_PER_PERSON
+from .limits import RUNS_PER_PERSON, VISITS_PER_PERSON
 from .models import Connection, ConnectSession, Task
 
 
@@ -26,6 +26,8 @@ def visit_again(connection: Connection, purpose: str, *, device: str = "", form:
     """
     if purpose == "refresh":
         limits().count(RUNS_PER_PERSON, "run", str(connection.person_id))
+    else:
+        limits().count(VISITS_PER_PERSON, "visit", str(connection.person_id))
     with writing(connection.person_id):
         task = Task.first()
         if task is None:

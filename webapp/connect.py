@@ -99,7 +99,8 @@ def pick_source(ref: str) -> ResponseReturnValue:
     with writing(session.person_id):
         if not may_pick(session):
             abort(409)
-        session.pick(source)
+        if not session.is_expired:  # where they are led says so
+            session.pick(source)
     return to(session)
 
 
@@ -111,7 +112,7 @@ def other_source(ref: str) -> ResponseReturnValue:
         if not may_pick(session):
             abort(409)
         disconnecting = forget_unproven(session)
-        session.pick(only_one(session))
+        session.pick(None if session.is_expired else only_one(session))
     if disconnecting is not None:
         attempt(disconnecting)
     return to(session)
@@ -127,11 +128,13 @@ def follow_source(ref: str) -> ResponseReturnValue:
 
 
 def may_pick(session: ConnectSession) -> bool:
-    """Not while something is on its way to the source that was picked before.
+    """Between agreeing and leaving, but not while something is on its way to the source that was picked before.
 
     When a run has worked, a host's visit is over, unless it may connect several.
     """
     run = Run.latest_of(session)
+    if session.consented_at is None or session.ended_at is not None:
+        return False
     if session.purpose != "connect" or Intent.is_signing_in(session.connection):
         return False
     if run is None or not run.is_over:

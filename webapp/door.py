@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from flask import Flask, abort, g, redirect, request, url_for
 from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
@@ -82,4 +84,17 @@ def end_session() -> None:
 
 
 def address() -> str:
+    """Where they come from, exactly: for what is written down."""
     return request.remote_addr or ""
+
+
+def network() -> str:
+    """Whose address that is: for limits. Somebody with IPv6 has a whole /64, and must not be as many people."""
+    exact = address()
+    try:
+        ip = ipaddress.ip_address(exact.partition("%")[0])
+    except ValueError:
+        return exact
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))

@@ -19,7 +19,7 @@ from .account import let_in
 from .bus import person_topic
 from .current import bus, config, limits
 from .db import changed_one, db, now, writing
-from .door import address
+from .door import network
 from .forms import Secret, reveal
 from .limits import SIGN_IN_PER_ADDRESS
 from .models import BrowserSession, Person
@@ -66,7 +66,7 @@ def choose(token: str) -> ResponseReturnValue:
 @bp.post("/<token>")
 def submit(token: str) -> ResponseReturnValue:
     """Everybody who was signed in to the account is out, whoever they were."""
-    limits().count(SIGN_IN_PER_ADDRESS, address())
+    limits().count(SIGN_IN_PER_ADDRESS, network())
     person, password = person_of(token), Secret(request.form.get("password", ""))
     if person is None or person.email is None:
         return page(token, None)

@@ -56,7 +56,7 @@ class SignUp:
     @classmethod
     def read(cls, form: MultiDict[str, str]) -> SignUp:
         got = cls(clean_text(form.get("email"), longest=1_000), Secret(form.get("password", "")))
-        if not EMAIL.fullmatch(got.email) or len(same_email(got.email)) > LONGEST_EMAIL:
+        if len(same_email(got.email)) > LONGEST_EMAIL or not EMAIL.fullmatch(got.email):
             got.errors["email"] = "Enter an email address, such as name@example.com."
         if problem := problem_with(reveal(got.password), got.email):
             got.errors["password"] = problem

@@ -26,6 +26,8 @@ STAFF_SIGN_IN_PER_ADDRESS = limit("staff-sign-in/address", "50/15minutes")
 """Passwords and codes together. What one account may try is counted in its row."""
 STAFF_SIGN_IN_FROM_STRANGERS = limit("staff-sign-in/strangers", "300/15minutes")
 """From all addresses together where nobody of the staff was let in lately: guessers with many addresses."""
+SSO_PER_ADDRESS = limit("sso/address", "50/15minutes")
+"""To the provider and back again are two. Nobody is kept from their password by it."""
 SIGN_UP_PER_ADDRESS = limit("sign-up/address", "20/hour")
 SECRETS_PER_PERSON = limit("secrets/person", "30/15minutes")
 """Sign-ins and answers somebody sends to websites through us: nobody should stuff credentials with our help."""

@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
 
 from . import metrics
 from .bus import VISIT, WORK, Bell, person_topic, visit_topic
+from .connect import session_or_404
 from .current import bus, streams
 from .db import TRANSIENT, db, now, writing
-from .door import address, person_id, signed_in_only
+from .door import network, person_id, signed_in_only
 from .models import BrowserSession, ConnectSession, Run
 from .streams import GIVEN_WAY, OVER, brief, farewell
 from .view import view_of
@@ -41,17 +42,16 @@ def watch(ref: str) -> ResponseReturnValue:
 
     That is how a computer follows what happens on the phone.
     """
-    if ConnectSession.by_ref(ref, person_id()) is None:
-        abort(404)
+    session_or_404(ref)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     after = request.args.get("after", type=int)
-    frames = metrics.counted(fragments(app, ref, person_id(), current_user.id, address(), after))
+    frames = metrics.counted(fragments(app, ref, person_id(), current_user.id, network(), after))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(frames, mimetype="text/event-stream", headers=headers, direct_passthrough=True)
 
 
 def fragments(
-    app: Flask, ref: str, owner: int, browser_session_id: int, address: str, after: int | None = None
+    app: Flask, ref: str, owner: int, browser_session_id: int, network: str, after: int | None = None
 ) -> Iterator[bytes]:
     """The view now, and again whenever it has changed, until the session needs no watching or its owner leaves.
 
@@ -65,7 +65,7 @@ def fragments(
     seen, changes_at = after, None
     with (
         the_bus.listen(visit_topic(ref), person_topic(owner)) as bell,
-        the_streams.open(f"browser/{browser_session_id}", address, bell) as stream,
+        the_streams.open(f"browser/{browser_session_id}", network, bell) as stream,
     ):
         while True:
             with app.app_context():

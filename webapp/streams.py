@@ -48,18 +48,18 @@ class Streams:
         self._of: dict[str, deque[Stream]] = {}
         """By session, the oldest first."""
         self._from: Counter[str] = Counter()
-        """By address."""
+        """By address, or network of IPv6."""
         self._staying = 0
 
     @contextmanager
-    def open(self, session: str, address: str, bell: Bell) -> Iterator[Stream]:
+    def open(self, session: str, network: str, bell: Bell) -> Iterator[Stream]:
         """A stream of *session* that waits for *bell*. The oldest of too many is asked to give way."""
         with self._lock:
-            is_brief = self._from[address] >= PER_ADDRESS or self._staying >= AT_ONCE
+            is_brief = self._from[network] >= PER_ADDRESS or self._staying >= AT_ONCE
             stream = Stream(bell, is_brief=is_brief)
             if not is_brief:
                 self._staying += 1
-                self._from[address] += 1
+                self._from[network] += 1
                 mine = self._of.setdefault(session, deque())
                 mine.append(stream)
                 if len(mine) > PER_SESSION:
@@ -69,13 +69,13 @@ class Streams:
         finally:
             if not is_brief:
                 with self._lock:
-                    self._leave(session, address, stream)
+                    self._leave(session, network, stream)
 
-    def _leave(self, session: str, address: str, stream: Stream) -> None:
+    def _leave(self, session: str, network: str, stream: Stream) -> None:
         self._staying -= 1
-        self._from[address] -= 1
-        if not self._from[address]:
-            del self._from[address]
+        self._from[network] -= 1
+        if not self._from[network]:
+            del self._from[network]
         mine = self._of.get(session, deque())
         if stream in mine:
             mine.remove(stream)

@@ -269,6 +269,22 @@ def test_a_link_that_is_none(url: str) -> None:
         client.download(StorageItem("stor_1", "a", "", 0, url))
 
 
+@pytest.mark.parametrize(
+    "url", ["http://files.example/a", "HTTP://files.example/a", "http://169.254.169.254/latest", "/a"]
+)
+def test_a_file_is_never_fetched_in_plain_sight(script: Script, client: DeckClient, url: str) -> None:
+    with pytest.raises(DeckUnreadable, match="https"):
+        client.download(StorageItem("stor_1", "a", "", 0, url))
+    assert script.asked == []
+
+
+def test_a_deck_on_this_machine_may_give_plain_links(script: Script) -> None:
+    """A twin has no certificate."""
+    script.says((200, b"%PDF"))
+    twin = DeckClient(api_key="k", base_url="http://127.0.0.1:9/v2", transport=httpx.MockTransport(script))
+    assert twin.download(StorageItem("stor_1", "a", "", 4, "http://127.0.0.1:9/files/a")) == b"%PDF"
+
+
 @pytest.mark.parametrize("status", [302, 403, 404, 500])
 def test_a_file_that_cannot_be_had(script: Script, client: DeckClient, status: int) -> None:
     script.says(httpx.Response(status, headers={"Location": "http://169.254.169.254/"}))

@@ -277,13 +277,17 @@ def test_an_address_that_cannot_be_is_refused(app: Flask, url: str) -> None:
      "0.0.0.0", "224.0.0.1", "255.255.255.255", "127.0.0.1", "127.8.8.8", "192.0.2.1", "198.18.0.1", "240.0.0.1",
      "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1",
      "::ffff:169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "2002:7f00:1::",
-     "2002:a00:1::", "2001:db8::1"],
+     "2002:a00:1::", "2001:db8::1", "fec0::1", "feff::1", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1::808:808", "::10.0.0.1",
+     "::8.8.8.8", "::169.254.169.254", "192.0.0.192", "::ffff:192.0.0.192", "64:ff9b::c000:c0", "fd20:ce::254", "5f00::1",
+     "4000::1"],
 )  # fmt: skip
 def test_no_webhook_goes_inside(address: str) -> None:
     assert not may_call(address, loopback=False, private=False)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1"])
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1"]
+)
 def test_webhooks_go_outside(address: str) -> None:
     assert may_call(address, loopback=False, private=False)
 
@@ -293,6 +297,10 @@ def test_an_operator_may_allow_private_addresses_but_never_a_clouds_own() -> Non
         assert may_call(address, loopback=True, private=True)
     for address in ("169.254.169.254", "168.63.129.16", "fe80::1", "224.0.0.1", "0.0.0.0"):
         assert not may_call(address, loopback=True, private=True)
+    for address in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192"):
+        assert not may_call(address, loopback=True, private=True), "another cloud's"
+    for address in ("::169.254.169.254", "64:ff9b:1::a9fe:a9fe", "64:ff9b::6464:64c8", "::ffff:192.0.0.192"):
+        assert not may_call(address, loopback=True, private=True), "the same, in disguise"
     assert not may_call("10.0.0.1", loopback=True, private=False)  # what a test host may
 
 

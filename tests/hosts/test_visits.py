@@ -146,6 +146,16 @@ def test_revoking_shows_an_open_visit_the_door(tidepool: Server, kim: Visitor) -
     assert kim.looks_again() == "left"
 
 
+def test_one_visit_does_not_watch_another(tidepool: Server, kim: Visitor, app: Flask) -> None:
+    """Not even another one of the same person's."""
+    on_the_train, at_home = kim, Visitor(app)
+    follows(on_the_train, tidepool.invites())
+    follows(at_home, tidepool.invites())
+    theirs, mine = on_the_train.page.url.path, at_home.page.url.path
+    assert at_home.http.get(f"{mine}/live").text.startswith("data: <section")
+    assert at_home.http.get(f"{theirs}/live").status_code == at_home.http.get(theirs).status_code == 404
+
+
 def test_a_visit_is_not_the_whole_house(tidepool: Server, kim: Visitor, app: Flask) -> None:
     invited = tidepool.invites()
     follows(kim, invited)

@@ -54,6 +54,18 @@ def test_the_connection_it_made_is_told_of_there_too(
     assert elsewhere.types()[-1] == "connection.disconnected" and receiver.got == []
 
 
+def test_an_origin_that_is_no_longer_theirs_is_told_of_nothing(
+    app: Flask, tidepool: Server, kim: Visitor, deck: Deck, receiver: Receiver, elsewhere: Receiver, secret: str
+) -> None:
+    """What was wished when it still was goes to the usual place."""
+    follows(kim, tidepool.invites(webhook_url=elsewhere.url))
+    with app.app_context(), writing():
+        db.session.query(Endpoint).one().host.origins = ["https://shop.example"]
+    connects(kim, deck)
+    the_post_goes(deck)
+    assert elsewhere.got == [] and "connect.session.finished" in receiver.types()
+
+
 def test_another_session_is_told_of_at_the_usual_place(
     tidepool: Server, kim: Visitor, deck: Deck, receiver: Receiver, elsewhere: Receiver, secret: str
 ) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from tests.people import Visitor
 from tests.security.conftest import MAPLE, NORTHLIGHT, House
+from webapp.db import db
 from webapp.limits import limit
+from webapp.models import VisitEvent
 
 CARD = MAPLE[1]
 
@@ -153,6 +155,46 @@ def test_trying_again_over_and_over_does_not_run_up_a_bill(own: House) -> None:
         robin.posts(f"{robin.page.url.path}/again")
         own.deck.goes_on()
     assert len(own.deck.objects("task_runs")) <= 31
+
+
+def test_signing_in_again_over_and_over_does_not_fill_the_house_with_visits(own: House) -> None:
+    robin = own.visitor("robin@sample.example")
+    robin.signs_in_at(*NORTHLIGHT)  # which was one visit
+    own.deck.goes_on()
+    robin.looks_again()
+    robin.presses("Done")
+    path = robin.page.url.path
+    statuses = [robin.posts(f"{path}/reconnect").status_code for _ in range(61)]
+    assert statuses == [200] * 59 + [429] * 2
+
+
+def test_picking_over_and_over_writes_nothing_where_nothing_can_be_picked(
+    own: House, later: Callable[..., None]
+) -> None:
+    """A visit that was not agreed to, one that somebody left, and one that is over an hour old."""
+    robin = own.visitor("robin@sample.example")
+    robin.posts("/connect/start")
+    fresh = robin.page.url.path
+    robin.picks("Northlight Power")
+    left = robin.page.url.path
+    robin.posts(f"{left}/leave")
+    robin.picks("Northlight Power")
+    old = robin.page.url.path
+    later(minutes=61)
+    before = steps(own)
+    for visit in (fresh, left):
+        assert robin.posts(f"{visit}/source", {"source": "maple-and-main"}).status_code == 409
+        assert robin.posts(f"{visit}/other").status_code == 409
+    robin.posts(f"{old}/source", {"source": "maple-and-main"})
+    assert robin.view() == "expired", "which is said, and what to do"
+    robin.posts(f"{old}/other")
+    assert robin.view() == "expired"
+    assert steps(own) == before
+
+
+def steps(house: House) -> int:
+    with house.app.app_context():
+        return db.session.query(VisitEvent).count()
 
 
 def test_a_visit_somebody_left_takes_no_password_any_more(own: House) -> None:

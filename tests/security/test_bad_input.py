@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 
@@ -14,6 +15,7 @@ from tests.security.conftest import House, built, close, lived_in
 from tests.security.test_bad_bodies import CANARY, assert_small_no
 from tests.security.test_same_origin import everything
 from tests.security.tools import OURS, ask, filled
+from webapp.forwarded import client_of
 
 QUERIES = ["a" * 10_000, "%", "_", "%%%", "\\", "'", '"', "';--", "*", "?", "[", "(", "a%00b", "\ufdfa" * 500, "\u0130"]
 QUERIES += [
@@ -95,6 +97,59 @@ def test_behind_one_proxy_the_last_address_counts(build: Callable[..., House]) -
     other = {**OURS, "X-Forwarded-For": "203.0.113.7, 203.0.113.8"}
     form = {"email": "x@x.example", "password": "x"}
     assert ask(house.app, "POST", "/sign-in", headers=other, form=form).status == 401
+
+
+def signs_in_from(house: House, **where: str) -> int:
+    """What somebody with a wrong password is told, who comes from there."""
+    form = {"email": f"{next(NUMBERS)}@x.example", "password": "x"}
+    return ask(house.app, "POST", "/sign-in", headers=OURS, form=form, **where).status
+
+
+NUMBERS = itertools.count()
+
+
+@pytest.mark.parametrize("said", ['"', '"1.2.3.4", "', "\\"])
+def test_behind_a_proxy_no_quote_hides_an_address(build: Callable[..., House], said: str) -> None:
+    """Whoever sends one would be taken for the proxy, as everybody who does: sixty tries keep them all out."""
+    house = build(proxy_hops=1)
+    for _ in range(61):
+        status = signs_in_from(house, HTTP_X_FORWARDED_FOR=f"{said}, 203.0.113.7")
+    assert status == 429
+    assert signs_in_from(house, HTTP_X_FORWARDED_FOR="203.0.113.7") == 429, "it is who it was"
+    assert signs_in_from(house, HTTP_X_FORWARDED_FOR=f"{said}, 203.0.113.8") == 401
+
+
+@pytest.mark.parametrize(
+    ("header", "hops", "address"),
+    [
+        ("203.0.113.7", 1, "203.0.113.7"),
+        ("1.2.3.4, 203.0.113.7, 10.0.0.1", 2, "203.0.113.7"),
+        ("203.0.113.7:50112", 1, "203.0.113.7"),
+        ("2001:DB8::0:7", 1, "2001:db8::7"),
+        ("[2001:db8::7]:50112", 1, "2001:db8::7"),
+        ("unknown", 1, ""),
+        ("203.0.113.7", 2, ""),
+        ("1.2.3.4, _hidden, 10.0.0.1", 2, ""),
+        ("", 1, ""),
+    ],
+)
+def test_a_proxys_word_is_an_address_or_nobodys(header: str, hops: int, address: str) -> None:
+    assert client_of(header, hops) == address
+
+
+def test_a_whole_network_of_ipv6_is_one_address(own: House) -> None:
+    """It is what one household is given; the next household has its own tries."""
+    statuses = [signs_in_from(own, REMOTE_ADDR=f"2001:db8:0:1::{n:x}") for n in range(1, 62)]
+    assert statuses == [401] * 60 + [429]
+    assert signs_in_from(own, REMOTE_ADDR="2001:db8:0:1:ffff::9") == 429
+    assert signs_in_from(own, REMOTE_ADDR="2001:db8:0:2::1") == 401
+
+
+def test_an_ipv4_address_is_the_same_when_it_comes_as_ipv6(own: House) -> None:
+    for _ in range(60):
+        signs_in_from(own, REMOTE_ADDR="::ffff:203.0.113.7")
+    assert signs_in_from(own, REMOTE_ADDR="203.0.113.7") == 429
+    assert signs_in_from(own, REMOTE_ADDR="::ffff:203.0.113.8") == 401, "not all of IPv4 is one network"
 
 
 def test_htmx_headers_are_never_trusted(house: House) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import argon2
@@ -14,6 +14,7 @@ from flask.sessions import SecureCookieSessionInterface
 from tests.people import Visitor
 from tests.security.conftest import REAL_HASHER, REAL_NOBODY, House, cookie_of
 from tests.security.tools import EMAIL, OURS, PASSWORD, Reply, ask, signs_in
+from webapp.models import Person, person
 
 IN, OUT = 200, 302
 
@@ -103,6 +104,54 @@ def test_the_password_is_kept_as_argon2id_of_at_least_owasps_strength() -> None:
     assert REAL_HASHER.type is argon2.Type.ID
     assert REAL_HASHER.memory_cost >= 19_456 and REAL_HASHER.time_cost >= 2
     assert not REAL_HASHER.check_needs_rehash(REAL_NOBODY), "an unknown address takes as long as a known one"
+
+
+def test_a_hash_of_weaker_settings_is_made_anew_at_the_next_sign_in(
+    own: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.visitor(EMAIL)
+    monkeypatch.setattr(person, "HASHER", argon2.PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    assert signs_in(own.app, password="not the right one").status == 401
+    assert "m=8,t=1" in hash_of(own, EMAIL)
+    assert signs_in(own.app).status == 303
+    assert "m=16,t=2" in hash_of(own, EMAIL)
+    assert signs_in(own.app).status == 303, "and it is still their password"
+
+
+def hash_of(house: House, email: str) -> str:
+    with house.app.app_context():
+        found = Person.by_email(email)
+        assert found is not None
+        return str(found.password_hash)
+
+
+@pytest.fixture
+def no_turn_comes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Strangers keep all cores of the people's door busy, and nobody has the patience to wait."""
+    monkeypatch.setattr(person, "LONGEST_WAIT", 0)
+    while person.PEOPLES_TURNS.acquire(blocking=False):
+        pass
+    yield
+    person.PEOPLES_TURNS.release(2)
+
+
+def test_a_crowd_at_the_door_is_asked_to_come_back(own: House, no_turn_comes: None) -> None:
+    for path in ("/sign-in", "/sign-up"):
+        reply = ask(own.app, "POST", path, headers=OURS, form={"email": EMAIL, "password": PASSWORD})
+        assert reply.status == 503 and 1 <= int(reply.headers["Retry-After"]) <= 4
+        assert "We are busy for a moment" in reply.text
+
+
+def test_a_crowd_at_the_peoples_door_does_not_keep_staff_out(own: House, no_turn_comes: None) -> None:
+    form = {"email": "ash@desk.example", "password": PASSWORD}
+    assert ask(own.app, "POST", "/support/sign-in", headers=OURS, form=form).status == 401, "and not 503"
+
+
+def test_whoever_had_a_turn_gives_it_back(own: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(person, "LONGEST_WAIT", 0)
+    own.visitor(EMAIL)
+    assert [signs_in(own.app, password=f"wrong {n}").status for n in range(5)] == [401] * 5
+    assert signs_in(own.app).status == 303
 
 
 def test_a_session_ends_when_nobody_uses_it_and_in_any_case(own: House, later: Callable[..., None]) -> None:

@@ -17,7 +17,7 @@ from tests.support.entering import PASSWORD, Member, comes_in, gives_code, gives
 from tests.test_closing import operator
 from webapp import create_app
 from webapp.db import db, writing
-from webapp.models import Staff, StaffSession, person
+from webapp.models import AuditEntry, Staff, StaffSession, person
 from webapp.support import door
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -254,6 +254,18 @@ def test_one_address_may_try_so_often_and_no_more(app: Flask, ash: Member) -> No
     statuses = [tries(app, f"{n}@desk.example").status for n in range(55)]
     assert statuses[-1] == 429 and set(statuses[:40]) == {401}
     assert tries(app, ash.email, PASSWORD).status == 429
+
+
+def test_a_network_of_ipv6_is_one_address_to_count_and_many_on_record(app: Flask, ash: Member) -> None:
+    def tries_from(address: str) -> int:
+        form = {"email": ash.email, "password": "not the right one"}
+        return ask(app, "POST", "/support/sign-in", headers=OURS, form=form, REMOTE_ADDR=address).status
+
+    assert [tries_from(f"2001:db8::{n:x}") for n in range(1, 52)] == [401] * 50 + [429]
+    assert tries_from("2001:db8:0:1::1") == 401
+    with app.app_context():
+        newest = db.select(AuditEntry.address).order_by(AuditEntry.id.desc())
+        assert db.session.scalars(newest).all()[:2] == ["2001:db8:0:1::1", "2001:db8::32"]
 
 
 def test_many_addresses_together_may_try_so_often_and_keep_nobody_out(

@@ -15,6 +15,7 @@ from joserfc.jwk import RSAKey
 
 from tests.conftest import settings
 from tests.people import Visitor
+from tests.security.tools import OURS, ask
 from tests.support.acting import WHY, Later, OnRecord, ref_of, shown
 from tests.support.entering import is_in
 from tests.support.provider import CLIENT, SECRET, Provider, running
@@ -102,6 +103,8 @@ def test_somebody_on_the_team_comes_in_without_a_password(house: Flask) -> None:
         ({"email": None}, "unverified"),
         ({"email": ["ash@desk.example"]}, "unverified"),
         ({"email": "eve@desk.example"}, "unknown"),
+        ({"auth_time": "now"}, "provider"),
+        ({"auth_time": 1_000_000_000}, "auth_time"),
     ],
 )
 def test_nobody_comes_in_by_a_word_we_do_not_believe(
@@ -188,6 +191,57 @@ def test_being_fresh_takes_a_new_sign_in_at_the_provider(house: Flask, provider:
     assert "Your new token" in visitor.sees()
 
 
+def test_an_old_sign_in_is_not_a_new_one(house: Flask, provider: Provider) -> None:
+    """A provider that does not ask anew when it should, and one whose last sign-in was yesterday."""
+    provider.lies = {"auth_time": int(time.time()) - 3_600}
+    assert comes_by_it(house, "/support/sso?again=1").page.status_code == 403
+    provider.lies = {"auth_time": int(time.time()) - 9 * 3_600}
+    assert comes_by_it(house).page.status_code == 403
+    assert why(house) == ["auth_time", "auth_time"]
+    provider.lies = {"auth_time": int(time.time()) - 30}
+    assert comes_by_it(house, "/support/sso?again=1").page.status_code == 200, "clocks differ by seconds"
+
+
+ELSEWHERE = {"Sec-Fetch-Site": "cross-site"}
+PICTURE = {**ELSEWHERE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+FRAME = {**ELSEWHERE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+PAGE = {**ELSEWHERE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def test_a_picture_on_somebodys_page_does_nothing(house: Flask) -> None:
+    """It is looked at in the office, sixty times: nobody there is kept from signing in, and nothing is on record."""
+    mine, before = Visitor(house), entries(house)
+    back = asks(mine)
+    for headers in [PICTURE, FRAME, PICTURE | {"Sec-Fetch-Site": "same-site"}] * 20:
+        for path in ("/support/sso", back):
+            answer = mine.http.get(path, headers=headers)
+            assert answer.status_code == 403 and "Set-Cookie" not in answer.headers
+    assert entries(house) == before
+    assert mine.http.get(back, headers=PAGE).status_code == 200, "as the provider's page leads back to us"
+    assert Visitor(house).http.get("/support/sso", headers=PAGE).status_code == 302
+
+
+def test_a_link_back_that_nobody_asked_for_does_nothing(house: Flask) -> None:
+    before = entries(house)
+    for _ in range(60):
+        answer = Visitor(house).http.get("/support/sso/callback?code=x&state=y")
+        assert answer.status_code == 403 and "did not work" in answer.text
+    assert entries(house) == before
+    assert comes_by_it(house).page.status_code == 200
+
+
+def test_single_sign_on_has_a_limit_of_its_own(house: Flask) -> None:
+    statuses = [Visitor(house).http.get("/support/sso").status_code for _ in range(51)]
+    assert statuses == [302] * 50 + [429]
+    form = {"email": "ash@desk.example", "password": "not the right one"}
+    assert ask(house, "POST", "/support/sign-in", headers=OURS, form=form).status == 401
+
+
+def entries(house: Flask) -> int:
+    with house.app_context():
+        return db.session.query(AuditEntry).count()
+
+
 def test_a_form_is_kept_over_a_new_sign_in_at_the_provider(
     connected: Visitor, house: Flask, provider: Provider, later: Later, on_record: OnRecord
 ) -> None:
@@ -203,7 +257,7 @@ def test_a_form_is_kept_over_a_new_sign_in_at_the_provider(
     visitor.presses("I have signed in, go on")
     assert visitor.page.status_code == 401 and "not signed in anew yet" in visitor.sees()
     provider.lies = {"auth_time": int(time.time()) - 3_600}
-    signs_in_in_another_tab(visitor)
+    signs_in_in_another_tab(visitor, "/support/sso?next=/support/signed-in")
     visitor.presses("I have signed in, go on")
     assert visitor.page.status_code == 401 and str(visitor.field("reason").get("value")) == WHY
     assert "reconnect_link" not in [act for act, *_ in on_record()[before:]], "nothing is done by a form that waits"
@@ -229,11 +283,11 @@ def test_a_form_is_kept_when_the_session_is_over(connected: Visitor, house: Flas
     assert visitor.page.status_code == 200 and NOTE in visitor.sees()
 
 
-def signs_in_in_another_tab(visitor: Visitor) -> None:
-    """By the page's own link, which opens a tab of its own: the form stays where it is."""
+def signs_in_in_another_tab(visitor: Visitor, path: str = "") -> None:
+    """By the page's own link unless another way is said, in a tab of its own: the form stays where it is."""
     waits = visitor.page
     (link,) = (a for a in visitor.tree.iter("a") if a.get("target") == "_blank")
-    visitor.opens(asks(visitor, str(link.get("href")).replace("/sign-in", "/sso")))
+    visitor.opens(asks(visitor, path or str(link.get("href")).replace("/sign-in", "/sso")))
     visitor.opens(re.search(r'content="0;url=([^"]+)"', visitor.page.text)[1])  # type: ignore[index]
     assert "What you typed waits in the other tab" in visitor.sees()
     visitor.page = waits
@@ -242,7 +296,8 @@ def signs_in_in_another_tab(visitor: Visitor) -> None:
 def test_without_the_settings_there_is_no_such_page(app: Flask) -> None:
     visitor = Visitor(app)
     assert "single sign-on" not in visitor.opens("/support/sign-in").text
-    assert [visitor.opens(f"/support/{path}").status_code for path in ("sso", "sso/callback")] == [404, 404]
+    for _ in range(60):
+        assert [visitor.opens(f"/support/{path}").status_code for path in ("sso", "sso/callback")] == [404, 404]
 
 
 # --- settings --------------------------------------------------------------------------------------------------

@@ -177,12 +177,14 @@ class DeckClient:
         return StorageItem.from_json(self._get(f"storage/{_id(storage_id)}"))
 
     def download(self, item: StorageItem) -> bytes:
-        """The bytes behind a signed link: no key is sent along, no redirect followed, 50 MB at most."""
+        """The bytes behind a signed link: https as Deck is, without our key or a redirect, 50 MB at most."""
         deadline.set(time.monotonic() + 3 * self._patience)
         try:
             request = self._files.build_request("GET", item.url)
         except httpx.InvalidURL:
             raise DeckUnreadable("the file's link is none") from None
+        if request.url.scheme != "https" and self._http.base_url.scheme == "https":
+            raise DeckUnreadable("the file's link is not https")
         status, content, _ = self._exchange(self._files, request, "file", limit=MAX_FILE)
         if status != 200:
             raise DeckDown(f"the file's link answered {status}", status=status)

@@ -42,8 +42,9 @@ CALLERS = 16
 PROBLEMS = ("timeout", "unreachable", "address_refused", "not_2xx", "bad_url", "unreadable")
 """Why an attempt was not taken, as hosts read it."""
 
-METADATA = {ipaddress.ip_address("168.63.129.16"), ipaddress.ip_address("169.254.169.254")}
-"""Addresses at which clouds tell machines their secrets; the first one looks public."""
+CLOUDS = "168.63.129.16 169.254.169.254 100.100.100.200 192.0.0.192 fd00:ec2::254 fd20:ce::254"
+METADATA = {ipaddress.ip_address(address) for address in CLOUDS.split()}
+"""Addresses at which clouds tell machines their secrets. Some look public, and others merely private."""
 
 log = logging.getLogger("gangway.deliveries")
 _look_ups = ThreadPoolExecutor(4 * CALLERS, thread_name_prefix="look-up")
@@ -230,9 +231,16 @@ def may_call(address: str, *, loopback: bool, private: bool) -> bool:
         return False
     if ip.is_loopback:
         return loopback
-    return private or ip.is_global
+    return is_public(ip) or (private and (ip.version == 4 or ip in LOCAL))
 
 
+def is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Python holds much for global that is old or strange, such as `fec0::/10` and an IPv4 address after `::`."""
+    return ip.is_global and (ip.version == 4 or ip in UNICAST)
+
+
+UNICAST, LOCAL = ipaddress.ip_network("2000::/3"), ipaddress.ip_network("fc00::/7")
+"""All of IPv6 where anybody is: in the world, and inside."""
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 

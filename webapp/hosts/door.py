@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from ..current import limits
 from ..db import db
-from ..door import address
+from ..door import network
 from ..errors import KEPT_HEADERS, blame_database, new_reference
 from ..limits import API_PER_HOST, API_TRIES_PER_ADDRESS
 from ..models import Host
@@ -40,7 +40,7 @@ def known_hosts_only() -> ResponseReturnValue | None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     found = Host.by_key(key) if scheme.lower() == "bearer" and key else None
     if found is None:
-        if not limits().allows(API_TRIES_PER_ADDRESS, address()):
+        if not limits().allows(API_TRIES_PER_ADDRESS, network()):
             return problem(429, "rate_limit_exceeded", "Too many calls without a valid key.")
         return problem(401, "invalid_api_key", what_is_wrong_with(key))
     g.host, g.host_key_id = found

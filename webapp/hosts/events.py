@@ -28,6 +28,7 @@ from ..models import (
     VisitEvent,
 )
 from ..public_ids import public_id
+from .wishes import is_place_of
 
 FINISHED, ABANDONED = "connect.session.finished", "connect.session.abandoned"
 AVAILABLE = "source.available"
@@ -81,7 +82,8 @@ def tell(
 ) -> None:
     """Write an event, and a delivery if the host has an endpoint. What has a name in *once* is told once.
 
-    It goes where the visit wished; what happens to a connection without one, where its last visit wished.
+    It goes where the visit wished; what happens to a connection without one, where its last visit wished. A place that
+    is no longer the host's is told of nothing.
     """
     if once and HostEvent.was_told(once):
         return
@@ -101,7 +103,8 @@ def tell(
     endpoint = Endpoint.of(host_id)
     if endpoint is not None:
         visit = visit or (Invitation.latest_about(connection) if connection else None)
-        url = visit.wishes.get("webhook_url", "") if visit else ""
+        wished = visit.wishes.get("webhook_url", "") if visit else ""
+        url = wished if wished and is_place_of(endpoint, wished) else ""
         db.session.add(Delivery(event=event, endpoint=endpoint, url=url))
 
 

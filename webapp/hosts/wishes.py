@@ -76,11 +76,17 @@ def webhook_url(body: dict[str, Any], host: Host) -> str:
     if endpoint is None:
         message = "Have your webhook set up first: its secret signs here, too."
         raise BadRequest("webhook_url_not_allowed", message, param="webhook_url")
-    known = {*host.origins, *map(origin_of, [*host.return_urls, endpoint.url])}
-    if origin_of(wished) not in known - {""} or not allowed(wished, is_test=host.is_test):
+    if not is_place_of(endpoint, wished):
         message = "It must lie at one of your origins, or where your webhook or a return_url does, letter for letter."
         raise BadRequest("webhook_url_not_allowed", message, param="webhook_url")
     return wished
+
+
+def is_place_of(endpoint: Endpoint, url: str) -> bool:
+    """Whether *url* lies where its host is, by what is registered now."""
+    host = endpoint.host
+    known = {*host.origins, *map(origin_of, [*host.return_urls, endpoint.url])}
+    return origin_of(url) in known - {""} and allowed(url, is_test=host.is_test)
 
 
 def features(body: dict[str, Any]) -> list[str]:

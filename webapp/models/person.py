@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import argon2
@@ -11,6 +13,7 @@ import gevent
 from gevent.monkey import is_module_patched
 from sqlalchemy import ForeignKey, ScalarSelect, String, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from werkzeug.exceptions import ServiceUnavailable
 
 from ..db import Model, Moment, db, now
 from .refs import RefText
@@ -21,8 +24,12 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 
 HASHER = argon2.PasswordHasher()
-_hashing = threading.BoundedSemaphore(2)
+PEOPLES_TURNS = threading.BoundedSemaphore(2)
 """A hash takes 64 MiB and a core for a moment: so many at once and no more."""
+STAFFS_TURNS = threading.BoundedSemaphore(1)
+"""Their own: however many strangers guess at the people's door, whoever helps comes in."""
+LONGEST_WAIT = 5.0
+"""Seconds for one's turn to come. Whoever waited longer would only make the queue longer for everybody."""
 
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$qX/sZ1ORvLSiERd9o0nO3A$emQR7Az8xKHPR61iROwLkLbUaxRCsdAtvzsivoA4JpQ"
 """Of a password that nobody has or knows. Checked when the email is unknown, so that both answers take as long."""
@@ -70,9 +77,9 @@ class Person(Model):
         return person if is_password(kept, password) else None
 
 
-def is_password(kept: str | None, given: str) -> bool:
+def is_password(kept: str | None, given: str, turns: threading.BoundedSemaphore = PEOPLES_TURNS) -> bool:
     """Whether *given* is the password *kept* is the hash of. Takes as long when nothing is kept."""
-    with _hashing:
+    with one_of(turns):
         try:
             _aside(HASHER.verify, kept or NOBODY, given)
         except argon2.exceptions.VerificationError:
@@ -85,9 +92,20 @@ def is_outdated(kept: str) -> bool:
     return HASHER.check_needs_rehash(kept)
 
 
-def hash_password(password: str) -> str:
-    with _hashing:
+def hash_password(password: str, turns: threading.BoundedSemaphore = PEOPLES_TURNS) -> str:
+    with one_of(turns):
         return _aside(HASHER.hash, password)
+
+
+@contextmanager
+def one_of(turns: threading.BoundedSemaphore) -> Iterator[None]:
+    """One's turn at hashing; 503 for whoever has waited too long, who may come back in a moment."""
+    if not turns.acquire(timeout=LONGEST_WAIT):
+        raise ServiceUnavailable(retry_after=1 + secrets.randbelow(4))
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 def _aside(function: Callable[..., Done], *args: str) -> Done:

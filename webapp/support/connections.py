@@ -19,6 +19,7 @@ from ..bus import person_topic, visit_topic
 from ..current import bus, streams
 from ..db import TRANSIENT, db, now, writing
 from ..deck.reading import clean_text
+from ..door import network
 from ..live import sse
 from ..models import Connection, ConnectSession, Host, Person, Source, StaffNote, StaffSession
 from ..public_ids import public_id
@@ -169,8 +170,7 @@ def watch(ref: str) -> ResponseReturnValue:
         .limit(MOST_BELLS)
     )
     topics = [person_topic(found.person_id), *(visit_topic(visit) for visit in visits)]
-    address = request.remote_addr or ""
-    frames = metrics.counted(fragments(app, ref, topics, session().id, address, role=me().role))
+    frames = metrics.counted(fragments(app, ref, topics, session().id, network(), role=me().role))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(frames, mimetype="text/event-stream", headers=headers, direct_passthrough=True)
 
@@ -179,7 +179,7 @@ bp.add_url_rule("/connections/<ref>/live", "watch", watch)
 
 
 def fragments(
-    app: Flask, ref: str, topics: list[str], staff_session_id: int, address: str, *, role: str
+    app: Flask, ref: str, topics: list[str], staff_session_id: int, network: str, *, role: str
 ) -> Iterator[bytes]:
     """The page's inside, and again whenever it has changed, until the staff session ends.
 
@@ -188,7 +188,7 @@ def fragments(
     with app.app_context():
         the_bus, the_streams = bus(), streams()
     seen, drawn_at = Look(), 0.0
-    with the_bus.listen(*topics) as bell, the_streams.open(f"staff/{staff_session_id}", address, bell) as stream:
+    with the_bus.listen(*topics) as bell, the_streams.open(f"staff/{staff_session_id}", network, bell) as stream:
         while True:
             is_old = time.monotonic() - drawn_at > DRAW_AGAIN
             found = look(app, ref, staff_session_id, Look() if is_old else seen, role=role)

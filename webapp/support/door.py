@@ -12,10 +12,11 @@ from .. import logs
 from ..current import config, limits
 from ..db import db, now, writing
 from ..deck.reading import clean_text
+from ..door import address, network
 from ..limits import STAFF_SIGN_IN_FROM_STRANGERS, STAFF_SIGN_IN_PER_ADDRESS
 from ..models import Staff, StaffSession
 from ..models.connection import masked
-from ..models.person import hash_password, is_outdated, is_password
+from ..models.person import STAFFS_TURNS, hash_password, is_outdated, is_password
 from ..passwords import LONGEST
 from ..public_ids import public_id
 from . import factors, tries
@@ -116,9 +117,8 @@ def sign_out() -> ResponseReturnValue:
 
 def count_try() -> None:
     """By address, and all strangers together. Those cannot keep out whoever comes from where staff have come in."""
-    address = request.remote_addr or ""
-    limits().count(STAFF_SIGN_IN_PER_ADDRESS, "staff", address)
-    if not StaffSession.was_let_in_at(address):
+    limits().count(STAFF_SIGN_IN_PER_ADDRESS, "staff", network())
+    if not StaffSession.was_let_in_at(address()):
         limits().count(STAFF_SIGN_IN_FROM_STRANGERS, "staff")
 
 
@@ -128,9 +128,9 @@ def checked_password(staff: Staff | None) -> tuple[str, str]:
     if len(given.encode()) > LONGEST:
         given = ""
     kept = staff.password_hash if staff else None
-    if not is_password(kept, given) or kept is None:
+    if not is_password(kept, given, STAFFS_TURNS) or kept is None:
         return "", ""
-    return kept, hash_password(given) if is_outdated(kept) else kept
+    return kept, hash_password(given, STAFFS_TURNS) if is_outdated(kept) else kept
 
 
 def what_is_wrong(staff: Staff | None, kept: str) -> str:

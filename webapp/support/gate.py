@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from .. import logs
 from ..current import config
 from ..db import TRANSIENT, db, now, writing
+from ..door import address, network
 from ..errors import new_reference
 from ..limits import API_TRIES_PER_ADDRESS
 from ..models import AuditEntry, Staff, StaffSession, StaffToken
@@ -122,7 +123,7 @@ def only_tokens() -> ResponseReturnValue | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     found = StaffToken.by_token(token.strip()) if scheme.lower() == "bearer" else None
     if found is None:
-        limits().count(API_TRIES_PER_ADDRESS, request.remote_addr or "")
+        limits().count(API_TRIES_PER_ADDRESS, network())
         logs.event("authn_login_fail")
         return no(401, "token_invalid", "Send a staff token: Authorization: Bearer st_…")
     g.staff_token = found
@@ -162,5 +163,5 @@ def record(act: str, object: str = "", **more: Any) -> AuditEntry:
         staff = staff or found.staff
         more = {"session": found.ref, "method": found.method, **more}
     who = {"staff_id": staff.id, "role": staff.role} if staff is not None else {}
-    where = {"address": request.remote_addr or "", "request_id": new_reference()}
+    where = {"address": address(), "request_id": new_reference()}
     return AuditEntry.append(act, object=object, **who, **where, **more)

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from ..db import db, now, writing
 from ..deck.reading import clean_text
 from ..models import StaffSession, StaffToken
-from ..models.person import hash_password
+from ..models.person import STAFFS_TURNS, hash_password
 from ..models.staff import AT_MOST, IDLE
 from ..passwords import problem_with
 from ..public_ids import public_id
@@ -117,7 +117,7 @@ def change_password() -> ResponseReturnValue:
     given = request.form.get("password", "")
     if problem := problem_with(given, me().email):
         return again(password=problem)
-    anew = hash_password(given)
+    anew = hash_password(given, STAFFS_TURNS)
     with writing():
         staff = hold(who)
         staff.password_hash = anew

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import request
 from sqlalchemy import select, update
 
 from ..browsers import browser
 from ..db import db, now
+from ..door import address
 from ..models import Staff, StaffSession
 from ..public_ids import public_id
 from .gate import half_session, record
@@ -18,7 +18,7 @@ from .gate import half_session, record
 def start(staff: Staff, **known: Any) -> tuple[StaffSession, str]:
     """A new session in this browser, and its token; whichever was open here is over. Inside `writing()`."""
     end_this()
-    session, token = StaffSession.start(staff, address=request.remote_addr or "", browser=browser(), **known)
+    session, token = StaffSession.start(staff, address=address(), browser=browser(), **known)
     db.session.flush()
     return session, token
 

@@ -13,7 +13,7 @@ from ..db import writing
 from ..deck.reading import clean_text
 from ..forms import Secret, reveal
 from ..models import Staff
-from ..models.person import hash_password
+from ..models.person import STAFFS_TURNS, hash_password
 from ..passwords import problem_with
 from ..public_ids import public_id
 from . import factors
@@ -58,7 +58,7 @@ def submit_welcome(token: str) -> ResponseReturnValue:
     form = Welcome.read(request.form, staff.email)
     if form.errors:
         return welcome_page(token, staff, form), 422
-    password_hash = hash_password(reveal(form.password))
+    password_hash = hash_password(reveal(form.password), STAFFS_TURNS)
     codes: list[str] = []
     with writing():
         found = Staff.by_invitation(token)
