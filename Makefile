@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # One more than there are cores: a test in a browser mostly waits.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo install test check bench clean
 
 help:
 	@echo "make demo    install, migrate, seed and serve everything on throw-away data; prints where to click"
 	@echo "             (PORT=6060 chooses another port than 5050; it takes that and the next two)"
+	@echo "make install install, and nothing else: .venv/bin/gangway is there then"
 	@echo "make test    install and run all checks and tests"
 	@echo "make check   format, lint and types only"
 	@echo "make bench   measure speed and memory, and print a table"
@@ -22,6 +23,9 @@ help:
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/gangway demo --port $(PORT)
+
+install: $(VENV)/run.stamp
+	@echo "$(BIN)/gangway is there; $(BIN)/gangway --help tells what it does"
 
 # What was compiled is kept, whatever the environment says: each of hundreds of programs would compile it again.
 test: export PYTHONDONTWRITEBYTECODE =

@@ -105,6 +105,20 @@ def test_a_pass_that_ends_early_goes_on_where_it_was(
     assert len(house.with_result()) == 7
 
 
+def test_what_one_pass_could_not_do_is_done_at_once(
+    house: House, small: None, deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webapp.retention, "MOST_BATCHES", 1)
+    for number in range(10):
+        house.event(40 + number)
+    for left in (7, 4, 1, 0):
+        deck.our_watchdog_looks()
+        assert house.count(Event) == left
+    with house.app.app_context():
+        chore = db.session.get_one(Chore, PURGE)
+        assert chore.due_at > now() and "goes_on" not in chore.state
+
+
 def test_rows_of_the_same_moment_are_all_seen(house: House, small: None) -> None:
     when = ago(days=50)
     for _ in range(10):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .models import Invitation, Prompt, Run
+from .models.run import UNANSWERED
 
-TIMEOUTS = {"timeout", "interaction_timeout", "mfa_timeout"}
+TIMEOUTS = UNANSWERED | {"timeout"}
 
 ERRORS = {
     "auth_invalid": ("CREDENTIALS_ERROR", "fix_credentials"),

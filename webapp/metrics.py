@@ -112,9 +112,9 @@ def note_clock(date: str, seconds: float) -> None:
     clock_offset.set(known_offset)
 
 
-def run_over(status: str, codes: set[str]) -> None:
+def run_over(status: str, *, unanswered: bool) -> None:
     runs_over.labels(status).inc()
-    if "interaction_timeout" in codes:
+    if unanswered:
         interaction_expired.inc()
 
 

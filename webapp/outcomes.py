@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .models import Run
+from .models.run import UNANSWERED
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def words_for(run: Run) -> Outcome:
     was_question = bool(run.prompts) and run.prompts[-1].type != "mfa"
     if "auth_invalid" in run.codes and run.prompts:
         return REFUSED_AN_ANSWER if was_question else REJECTED_AFTER_CODE
-    if was_question and run.codes & {"interaction_timeout", "mfa_timeout"}:
+    if was_question and run.codes & UNANSWERED:
         return ANSWER_CAME_LATE
     if not run.deck_id:
         return OURS

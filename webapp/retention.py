@@ -35,7 +35,7 @@ PURGE = "purge"
 
 BATCH = 200
 MOST_BATCHES = 200
-"""Of one kind in one pass; the next pass goes on."""
+"""Of one kind in one pass; the next pass goes on, at once."""
 
 LONGEST_PASS = 30.0
 """Seconds. Other chores wait meanwhile."""
@@ -199,8 +199,9 @@ KINDS = [
 
 def purge(chore: Chore) -> str:
     """The chore. Ended between any two batches it goes on there the next time; `chore.state` says where."""
-    until, gone = time.monotonic() + LONGEST_PASS, 0
+    until, gone, goes_on = time.monotonic() + LONGEST_PASS, 0, False
     for kind in KINDS:
+        more = True
         for _ in range(MOST_BATCHES):
             if time.monotonic() > until:
                 break
@@ -208,6 +209,11 @@ def purge(chore: Chore) -> str:
             gone += count
             if not more:
                 break
+        goes_on = goes_on or more
+    if goes_on != ("goes_on" in chore.state):
+        with writing():
+            places = {what: place for what, place in chore.state.items() if what != "goes_on"}
+            chore.state = {**places, "goes_on": True} if goes_on else places
     if gone:
         log.info("past their time: %s rows", gone)
     return ""

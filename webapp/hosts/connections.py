@@ -64,7 +64,7 @@ def refresh_connection(id: str) -> ResponseReturnValue:
     known = Intent.by_form(form)
     run = known.run if known else Run.open_at([connection]).get(connection.id)
     if run is None:
-        if not connection.is_live or connection.status == "deleting":
+        if not connection.is_live:
             raise BadRequest("connection_ended", "This connection is over.", status=409)
         if needs_sign_in(connection):
             raise BadRequest(

@@ -86,8 +86,7 @@ def _find(intent: Intent) -> None:
             intent.settle("done", error="found in the list")
         else:
             intent.settle("lost")
-            run.fail_here("task", "task_result_unknown")
-            run.result = "unknown"
+            run.fail_here("task", "task_result_unknown", result="unknown")
     announce(run)
 
 

@@ -34,6 +34,8 @@ FAR_AHEAD = timedelta(days=1)
 """What Deck dates so far ahead of our clock is dated wrongly."""
 VANISHED_AFTER = timedelta(minutes=30)
 """No run lasts longer at Deck (docs.deck.co/concepts/task-runs)."""
+UNANSWERED = frozenset({"interaction_timeout", "mfa_timeout"})
+"""Codes by which Deck says that nobody answered in time."""
 UNREADABLE_AFTER = timedelta(hours=2)
 """What Deck says of a run may be garbled for a while; one that nobody can read for so long is given up."""
 
@@ -258,7 +260,7 @@ class Run(Model):
             self.files = [{"id": f.id, "name": f.name, "type": f.type, "size": f.size} for f in told.storage]
             self._sum_up(was)
             self.source.note_run(self.codes)
-            metrics.run_over(self.status, self.codes)
+            metrics.run_over(self.status, unanswered=bool(self.codes & UNANSWERED))
             host_events().run_ended(self)
         return True
 
@@ -290,17 +292,17 @@ class Run(Model):
             return False
         return self.move_to(TaskRun("", status, "", as_of, None, (), None, ()))
 
-    def fail_here(self, type: str, code: str) -> None:
-        """Over without Deck having said so: never taken, or lost there."""
+    def fail_here(self, type: str, code: str, *, result: str = "failure") -> None:
+        """Over without Deck having said so: never taken, or lost there. *result* is Deck's word for what it did."""
         was = self.status
-        self.status, self.result, self.ended_at, self.due_at = "failed", "failure", now(), None
+        self.status, self.result, self.ended_at, self.due_at = "failed", result, now(), None
         self.errors = [{"type": type, "code": code}]
         self._sum_up(was)
         self.lease_until = None
         self.version += 1
         self.connect_session.touch()
         db.session.add(Move(run=self, was=was, became="failed", at=now()))
-        metrics.run_over(self.status, self.codes)
+        metrics.run_over(self.status, unanswered=bool(self.codes & UNANSWERED))
         host_events().note(self.connect_session, "STATUS_CHANGED", run=self, status="failed")
         host_events().run_ended(self)
 
@@ -318,8 +320,7 @@ class Run(Model):
         """Deck tells nothing of it any more. Soon after it was taken that may pass; *after* so long it is the end."""
         self.looked()
         if not self.is_over and now() - self.created_at > after:
-            self.fail_here("task", "task_result_unknown")
-            self.result = "unknown"
+            self.fail_here("task", "task_result_unknown", result="unknown")
 
     def touch(self) -> None:
         """Something a person can see changed beside the status."""
