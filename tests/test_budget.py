@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 
 import webapp.budget
 import webapp.limits
+from tests.conftest import settings as configured
+from tests.faults.redis_server import redis_server
+from webapp import create_app
 from webapp.budget import ALL, PATIENCE, REST_SECONDS, SECONDS, TROUBLE, Budget, Lane, calling_as
 from webapp.deck import DeckClient, DeckDown, HeldBack
-from webapp.limits import Window
+from webapp.limits import ALONE_SHARE, Window
 
 DECK_ALLOWS = 200
 """In any ten seconds, for the whole organisation (docs.deck.co/api/rate-limits)."""
@@ -108,6 +112,43 @@ def test_many_threads_together_keep_within_it(time: Time, budget: Budget) -> Non
     for thread in threads:
         thread.join()
     assert 90 <= sum(through) <= ALL.amount
+
+
+# --- several processes -------------------------------------------------------------------------------------------
+
+
+def most_in_ten_seconds(moments: list[float]) -> int:
+    return max(sum(start <= moment < start + SECONDS - 0.001 for moment in moments) for start in moments)
+
+
+def test_two_processes_on_one_redis_keep_within_it_together(time: Time, tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        here, there = Budget(Window(server.url)), Budget(Window(server.url))
+        made: list[float] = []
+        for budget, lane, times, pause in [
+            (here, Lane.PEOPLE, 100, 0.0),
+            (there, Lane.SWEEPS, 60, 1.3),
+            (there, Lane.PEOPLE, 120, 7.1),
+            (here, Lane.NEWS, 60, 2.4),
+            (there, Lane.PEOPLE, 120, 9.9),
+            (here, Lane.PEOPLE, 200, 0.0),
+        ]:
+            for _ in range(times):
+                made += [time.now] if calls(budget, lane) else []
+            time.passes(pause)
+        assert here.used() == there.used()
+    assert most_in_ten_seconds(made) == ALL.amount
+
+
+@pytest.mark.parametrize(
+    ("database_url", "may_call"),
+    [("sqlite:///x", ALL.amount), ("postgresql+psycopg://nobody@127.0.0.1:1/x", ALL.amount // ALONE_SHARE)],
+)
+def test_a_process_that_cannot_see_the_others_takes_a_third(time: Time, database_url: str, may_call: int) -> None:
+    budget = create_app(configured(database_url)).extensions["gangway"].budget
+    assert budget.used() == 0
+    assert calls(budget, Lane.PEOPLE, 100) == min(100, may_call)
+    assert budget.used() == pytest.approx(min(100, may_call) / may_call)
 
 
 # --- who goes first ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import settings
 from tests.faults.redis_server import RedisServer, redis_server
-from webapp.bus import PEER_SILENCE, ApartBus, Bell, Bus, RedisBus, bus_for
+from webapp.bus import MOST_TO_TELL, PEER_SILENCE, ApartBus, Bell, Bus, RedisBus, bus_for
 
 SOON = 30.0
 """Far longer than anything here takes."""
@@ -114,6 +114,32 @@ def test_while_redis_is_away_everybody_looks_for_themselves_and_rings_at_home_wo
             pass
         here.ring("a")
         assert bell.wait(SOON)
+
+
+def test_whoever_waits_when_redis_goes_away_is_woken(two: tuple[RedisBus, RedisBus], server: RedisServer) -> None:
+    """They began to wait when no ring could be lost, for as long as they like."""
+    here, there = two
+    with here.listen("a") as own, there.listen("b") as bell:
+        server.stop()
+        assert own.wait(SOON) and bell.wait(SOON)
+        assert here.patience == there.patience == PEER_SILENCE, "the next wait is a short one"
+
+
+def test_what_cannot_be_told_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = RedisBus("redis://127.0.0.1:1")
+    monkeypatch.setattr(bus, "_start", lambda: None)  # Redis is away for long: nothing is ever told
+    for n in range(3 * MOST_TO_TELL):
+        bus.ring(f"visit/{n}")
+    assert len(bus._to_tell) <= MOST_TO_TELL
+
+
+def test_more_than_can_be_told_one_by_one_wakes_everybody_there(two: tuple[RedisBus, RedisBus]) -> None:
+    here, there = two
+    with there.listen("visit/1") as bell, there.listen("person/7") as other:
+        with here._lock:
+            here._to_tell = {f"visit/{n}" for n in range(MOST_TO_TELL)}
+        here.ring("one more")
+        assert bell.wait(SOON) and other.wait(SOON)
 
 
 def test_a_redis_that_was_emptied_loses_nothing(two: tuple[RedisBus, RedisBus], server: RedisServer) -> None:

@@ -85,6 +85,19 @@ def test_plain_http_is_for_this_machine_only() -> None:
     assert not Config.from_env({**GOOD, "PUBLIC_URL": "http://127.0.0.1:5050"}).secure
 
 
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://connect.example.com", "connect.example.com"),
+        ("http://LocalHost:5050", "localhost"),
+        ("http://[::1]:5050", "[::1]"),
+        ("https://[2001:db8::7]", "[2001:db8::7]"),
+    ],
+)
+def test_our_host_is_known_without_its_port(address: str, host: str) -> None:
+    assert Config.from_env({**GOOD, "PUBLIC_URL": address}).hostname == host
+
+
 def test_a_heroku_style_postgres_address_gets_our_driver() -> None:
     config = Config.from_env({**GOOD, "DATABASE_URL": "postgres://db/gangway"})
     assert config.database_url == "postgresql+psycopg://db/gangway"

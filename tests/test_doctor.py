@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import sqlite3
 from collections.abc import Callable
@@ -164,6 +165,15 @@ def test_redis_that_is_away(app: Flask, database_url: str) -> None:
     alone = create_app(settings(database_url, redis_url="redis://127.0.0.1:1"))
     wire(alone, app.extensions["gangway"].deck._http._transport)
     assert findings(alone)["redis"].status == "warn"
+
+
+def test_processes_that_cannot_see_each_other(app: Flask, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(app)["redis"].what == "not used"
+    apart = settings("postgresql+psycopg://nobody@127.0.0.1:1/x")
+    parts = dataclasses.replace(app.extensions["gangway"], config=apart)
+    monkeypatch.setitem(app.extensions, "gangway", parts)
+    found = findings(app)["redis"]
+    assert "a third" in found.what and "REDIS_URL" in found.todo
 
 
 def test_no_worker_at_work(app: Flask, deck: Deck, later: Callable[..., None]) -> None:

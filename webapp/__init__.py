@@ -72,10 +72,9 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=0,
         MAX_CONTENT_LENGTH=16_000,  # of a form; the API and webhooks say what theirs may have
         MAX_FORM_PARTS=100,
-        TRUSTED_HOSTS=[config.host.partition(":")[0]],
+        TRUSTED_HOSTS=None if ":" in config.hostname else [config.hostname],  # an IPv6 address: see errors.py
     )
-    window = Window(config.redis_url)
-    budget = Budget(window)
+    budget = Budget(Window(config.redis_url, may_have_peers=config.may_have_peers))
     app.url_map.merge_slashes = False  # a redirect would count as a failed webhook
     app.extensions["gangway"] = Parts(
         config=config,
@@ -83,7 +82,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         signatures=Signatures(config.deck_webhook_secrets),
         bus=bus_for(config),
         vault=Vault(config.vault_keys),
-        limits=Limits(window),
+        limits=Limits(Window(config.redis_url)),
         budget=budget,
         streams=Streams(),
     )

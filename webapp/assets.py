@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import posixpath
 from functools import cache
 from pathlib import Path
 
@@ -53,12 +54,13 @@ def keep_hashed_files(response: Response) -> Response:
     """
     if request.endpoint != "static" or response.status_code != 200 or request.method == "OPTIONS":
         return response
-    name = (request.view_args or {})["filename"]
+    name = posixpath.normpath((request.view_args or {})["filename"])  # each is kept once, however it is spelled
     if request.args.get("v") != short(name):
         return response  # during a deploy another version may be asked for: nobody should keep this one
     response.headers["Cache-Control"] = FOREVER
     response.vary.add("Accept-Encoding")
     if request.accept_encodings.quality("gzip") > 0 and response.mimetype in TEXT:
+        response.close()  # the file: something else is sent
         response.direct_passthrough = False
         response.set_data(zipped(name))
         response.content_encoding = "gzip"

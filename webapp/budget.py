@@ -1,7 +1,7 @@
 """Deck's budget: how often we may call, who goes first, and when to leave it alone. The client asks before each call.
 
 Deck allows an organisation 200 requests in 10 seconds (docs.deck.co/api/rate-limits). We stay under 180, for all
-processes together, and keep half of that for people who wait.
+processes together, and keep half of that for people who wait. Processes that cannot see each other take a third each.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Budget:
 
     def used(self) -> float:
         """The share of the allowance that is used now, 0 to 1."""
-        return 1 - self._window.left(ALL) / ALL.amount
+        return self._window.used(ALL)
 
     # --- turns ---------------------------------------------------------------------------------------------
 

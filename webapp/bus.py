@@ -24,6 +24,9 @@ CHANNEL = "gangway/rings"
 PEER_SILENCE = 2.0
 """Seconds after which to look for oneself while other processes cannot be heard."""
 COME_BACK = 1.0
+MOST_TO_TELL = 1_000
+"""Topics kept for other processes while Redis is away. What is more than that is `EVERYTHING`."""
+EVERYTHING = "*"
 
 log = logging.getLogger("gangway.bus")
 
@@ -152,6 +155,8 @@ class RedisBus(Bus):
         self._start()
         with self._lock:
             self._to_tell.add(topic)
+            if len(self._to_tell) > MOST_TO_TELL:
+                self._to_tell = {EVERYTHING}
         self._something_to_tell.ring()
 
     def close(self) -> None:
@@ -213,16 +218,24 @@ class RedisBus(Bus):
                         continue
                     heard = time.monotonic()
                     if message["type"] != "pong":
-                        super().ring(message["data"].decode("utf-8", "replace"))
+                        self._ring_here(message["data"].decode("utf-8", "replace"))
                     elif not self._hears:  # only now is it certain that it listens to us
                         self._hears, self._is_away = True, False
                         self.ring_all()
             finally:
-                self._hears = False
+                if self._hears:
+                    self._hears = False
+                    self.ring_all()  # whoever waits began to when no ring was lost: now they look for themselves
+
+    def _ring_here(self, topic: str) -> None:
+        if topic == EVERYTHING:
+            self.ring_all()
+        else:
+            super().ring(topic)
 
 
 def bus_for(config: Config) -> Bus:
     """What carries rings in this installation: nothing is needed where one process does everything."""
     if config.redis_url:
         return RedisBus(config.redis_url)
-    return Bus() if config.database_url.startswith("sqlite") else ApartBus()
+    return ApartBus() if config.may_have_peers else Bus()

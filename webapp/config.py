@@ -43,7 +43,7 @@ class Config:
     database_url: str = "sqlite:///gangway.sqlite3"
     """DATABASE_URL: SQLAlchemy's form; a relative file is one in the working directory."""
     redis_url: str = ""
-    """REDIS_URL: carries the bell and the limits between processes. Empty: there is one process."""
+    """REDIS_URL: carries the bell and the limits between processes. Empty: each is on its own."""
     catalog: Path = Path("catalog.toml")
     """CATALOG: the file that declares sources and tasks."""
     operator_name: str = "Gangway"
@@ -80,6 +80,16 @@ class Config:
     @property
     def host(self) -> str:
         return urlsplit(self.public_url).netloc.lower()
+
+    @property
+    def hostname(self) -> str:
+        """Without the port; an IPv6 address in its brackets, as in a Host header."""
+        return re.sub(r":[0-9]*$", "", self.host)
+
+    @property
+    def may_have_peers(self) -> bool:
+        """Whether other processes may do the same work: on SQLite there is one."""
+        return not self.database_url.startswith(SQLITE)
 
     @property
     def origin(self) -> str:

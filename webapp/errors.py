@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
-from flask import Flask, jsonify, render_template, request
+from flask import Flask, abort, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import escape
@@ -61,11 +61,29 @@ NO_PAGE = {"webhooks", "health"}
 
 
 def init_app(app: Flask) -> None:
+    app.before_request(refuse_another_address)
+    app.before_request(refuse_nonsense)
     app.register_error_handler(HTTPException, refuse)
     app.register_error_handler(DeckError, blame_deck)
     app.register_error_handler(DataError, blame_input)
     app.register_error_handler(OperationalError, blame_database)
     app.register_error_handler(NoConnection, blame_database)
+
+
+def refuse_another_address() -> ResponseReturnValue | None:
+    """At an IPv6 address we look ourselves: Werkzeug compares hosts up to their first colon only."""
+    ours = config().hostname
+    return name_ourselves() if ":" in ours and not request.host.lower().startswith(ours) else None
+
+
+def refuse_nonsense() -> None:
+    """What Werkzeug fails at as soon as anybody looks at it: a query that is no text, a date of no calendar."""
+    if request.routing_exception is not None:
+        return
+    try:
+        _ = request.args, request.if_modified_since, request.if_range
+    except (UnicodeDecodeError, OverflowError):
+        abort(400)
 
 
 def refuse(error: HTTPException) -> ResponseReturnValue:

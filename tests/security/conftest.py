@@ -125,12 +125,12 @@ def house(stage: Stage) -> Iterator[House]:
 
 
 @pytest.fixture
-def build(stage: Stage) -> Iterator[Callable[..., House]]:
+def build(stage: Stage, redis_url: str) -> Iterator[Callable[..., House]]:
     """An empty house of one's own, with other settings if wanted."""
     houses: list[House] = []
 
     def one(**changes: Any) -> House:
-        houses.append(built(stage, **changes))
+        houses.append(built(stage, redis_url=redis_url, **changes))
         return houses[-1]
 
     yield one
@@ -144,5 +144,6 @@ def own(build: Callable[..., House]) -> House:
 
 
 def close(house: House) -> None:
+    house.app.extensions["gangway"].bus.close()
     with house.app.app_context():
         db.engine.dispose()

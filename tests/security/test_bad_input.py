@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Stage
+from tests.people import Visitor
 from tests.security.conftest import House, built, close, lived_in
 from tests.security.test_bad_bodies import CANARY, assert_small_no
 from tests.security.test_same_origin import everything
 from tests.security.tools import OURS, ask, filled
+from webapp.assets import digest, short, zipped
 from webapp.forwarded import client_of
 
 QUERIES = ["a" * 10_000, "%", "_", "%%%", "\\", "'", '"', "';--", "*", "?", "[", "(", "a%00b", "\ufdfa" * 500, "\u0130"]
@@ -76,6 +78,20 @@ def test_another_host_is_refused_and_never_repeated(house: House, path: str, cap
             assert_small_no(reply, (host, method))
             assert "evil" not in reply.text and "evil" not in str(reply.headers)
     assert not [r for r in caplog.records if r.levelno > logging.INFO]
+
+
+def test_an_address_in_brackets_is_ours_as_a_name_is(build: Callable[..., House]) -> None:
+    house = build(public_url="http://[::1]:5050")
+    robin = Visitor(house.app, base_url="http://[::1]:5050")
+    robin.signs_up("robin@sample.example")
+    assert robin.page.url.path == "/connections"
+    for host in ("[::1]", "[::1]:5050", "[::1]:80"):
+        assert ask(house.app, "GET", "/", HTTP_HOST=host).status == 200, host
+    for host in [*HOSTS, "[::2]:5050", "[::11]", "[", "localhost", "[::1]evil.example", "[::1]:evil", "[::1].evil"]:
+        for path in ("/", "/static/page.js", "/v1/sources", "/webhooks/deck", "/nowhere"):
+            reply = ask(house.app, "GET", path, HTTP_HOST=host.encode().decode("latin1"))
+            assert_small_no(reply, (host, path))
+            assert "http://[::1]:5050" in reply.text and "evil" not in reply.text, (host, path)
 
 
 def test_forwarding_headers_are_nobodys_word(house: House) -> None:
@@ -185,6 +201,51 @@ def test_static_files_are_the_static_files_only(house: House) -> None:
             ).status
             == 200
         )
+
+
+def test_a_file_under_many_names_is_one_file(house: House) -> None:
+    """What is worked out for a file is kept; nobody should fill the memory with further spellings of its name."""
+    plain = ask(house.app, "GET", f"/static/app.css?v={short('app.css')}", headers={"Accept-Encoding": "gzip"})
+    kept = digest.cache_info().currsize, zipped.cache_info().currsize
+    for name in ("x/../app.css", "./app.css", "././app.css", "vendor/../app.css", "vendor/.././app.css"):
+        path = f"/static/{name}?v={short('app.css')}"
+        assert ask(house.app, "GET", path, headers={"Accept-Encoding": "gzip"}).body == plain.body, name
+        assert ask(house.app, "GET", f"/static/{name}").status == 200
+    assert (digest.cache_info().currsize, zipped.cache_info().currsize) == kept
+
+
+NEVER = [
+    "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    "Mon, 01 Jan 2024 00:00:00 +99999999999999999",
+    "Mon, 99 Jan 2024 00:00:00 GMT",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "9" * 5_000,
+]
+
+
+@pytest.mark.parametrize("date", NEVER)
+@pytest.mark.parametrize("header", ["If-Modified-Since", "If-Range", "If-Unmodified-Since"])
+def test_a_date_of_no_calendar_is_nobodys_trouble(
+    house: House, header: str, date: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in ("/static/page.js", "/connect.json", "/", "/nowhere", "/connections", "/v1/sources", "/livez"):
+        headers = {header: date} | ({"Range": "bytes=0-3"} if header == "If-Range" else {})
+        reply = ask(house.app, "GET", path, headers=headers, cookie=house.cookies["robin"])
+        assert reply.status < 500, path
+        if reply.status == 400:
+            assert_small_no(reply, path)
+    assert not [r for r in caplog.records if r.levelno > logging.INFO]
+
+
+def test_a_query_that_is_no_text_is_refused(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Raw bytes behind the question mark: gunicorn hands them on as they came."""
+    for rule in house.app.url_map.iter_rules():
+        path = filled(rule, **house.refs["robin"])
+        assert_small_no(ask(house.app, "GET", path, cookie=house.cookies["robin"], QUERY_STRING="q=\xff"), path)
+    for query in ("\xff", "v=\xc3&next=/", "after=\xe9"):
+        for path in ("/static/page.js", "/sign-in", "/support/sign-in", "/v1/sources"):
+            assert_small_no(ask(house.app, "GET", path, QUERY_STRING=query), (path, query))
+    assert not [r for r in caplog.records if r.levelno > logging.INFO]
 
 
 STREAM_HEADERS = ["9" * 10_000, "-1", "a\rb", "x\u00e9", "0", "null"]

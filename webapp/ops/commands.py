@@ -43,7 +43,7 @@ def say_where(*_: object, **__: object) -> None:
 def serve(bind: str, serves: str | None, processes: int) -> None:
     """Serve everything in one process: web app, webhooks and worker. Or one part, and the others elsewhere."""
     settings = config()
-    if processes > 1 and settings.database_url.startswith("sqlite"):
+    if processes > 1 and not settings.may_have_peers:
         raise click.ClickException("several processes need PostgreSQL: see DATABASE_URL in docs/operators.md")
     refuse_what_cannot_work(settings)
     click.echo(f"The database is {settings.database_place}", err=True)
