@@ -24,6 +24,7 @@ from tests.security.tools import OURS, ask
 from tests.test_programs import GANGWAY, gangway
 from tests.test_programs import settings as environment
 from webapp import create_app, logs, metrics, webhooks
+from webapp.twin.world import World
 
 BASE = {"ts", "level", "event", "logger", "build"}
 
@@ -48,6 +49,14 @@ def test_a_request_is_one_line_with_its_template_and_its_cost(robin: Visitor, re
     assert BASE < set(line) <= BASE | set(logs.KEYS)
     assert {one["actor_id_hash"] for one in reader.of("request") if "actor_id_hash" in one} == {line["actor_id_hash"]}
     assert len({one["request_id"] for one in reader.of("request")}) == len(reader.of("request"))
+
+
+def test_a_call_that_deck_refused_is_named_as_deck_names_it(robin: Visitor, world: World, reader: Reader) -> None:
+    world.faults.arm({"resource": "credentials", "operation": "create", "count": 1, "code": "source_blocked"})
+    robin.picks("Northlight Power")
+    robin.presses("Sign in", username="robin@sample.example", password="bright-light-7")
+    (line,) = [line for line in reader.of("request") if line["route"] == "/connect/<ref>/sign-in"]
+    assert line["err_code"] == "source_blocked" and line["deck_request_id"]
 
 
 def test_nobody_gives_a_request_its_name(app: Flask, reader: Reader) -> None:

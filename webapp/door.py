@@ -55,7 +55,7 @@ login_manager.user_loader(BrowserSession.by_token)
 def signed_in_only() -> ResponseReturnValue | None:
     """Everybody else goes to the sign-in page, and comes back to where they wanted to be."""
     if current_user.is_authenticated:
-        g.actor = person_id()  # for the log: whatever is committed later, this is known
+        g.actor = ("person", person_id())  # for the log: whatever is committed later, this is known
         return None if current_user.visit_id is None or request.blueprint in VISIT_ROOMS else keep_to_the_visit()
     if request.method != "GET" or FRAME_KEY in request.headers:
         logs.event("authz_fail")

@@ -111,7 +111,8 @@ def job(name: str, id: int | str = "", count: int = 1) -> Iterator[None]:
 def cost(start: float) -> dict[str, object]:
     """What this request or job has taken since *start*, a `time.monotonic()`."""
     tally = metrics.tally.get() or metrics.Tally()
-    return {
+    failed = {"err_code": tally.err_code, "deck_request_id": tally.deck_request_id}
+    return {key: value for key, value in failed.items() if value} | {
         "dur_ms": milliseconds(time.monotonic() - start),
         "db_ms": milliseconds(tally.db_seconds),
         "db_calls": tally.db_calls,

@@ -70,6 +70,9 @@ class Tally:
     db_seconds: float = 0.0
     deck_calls: int = 0
     deck_seconds: float = 0.0
+    err_code: str = ""
+    """Deck's word for the last call that failed, and its name for that request."""
+    deck_request_id: str = ""
 
 
 known_offset: float | None = None
@@ -93,6 +96,12 @@ def deck_answered(method: str, path: str, status: int, seconds: float, date: str
         now.deck_seconds += seconds
     if date:
         note_clock(date, seconds)
+
+
+def deck_refused(code: str, request_id: str) -> None:
+    """A call to Deck failed, in Deck's words; both are empty when it said nothing."""
+    if (now := tally.get()) is not None:
+        now.err_code, now.deck_request_id = code, request_id
 
 
 def template(method: str, path: str) -> str:

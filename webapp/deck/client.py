@@ -261,11 +261,10 @@ class DeckClient:
             status, content, retry_after = self._exchange(self._http, request, path, limit=MAX_ANSWER)
             if not 200 <= status < 300:
                 raise from_answer(status, content, retry_after=retry_after, doing=doing)
-        except DeckBusy as error:
-            self._gate.leave(failed=False, busy_for=pause_of(error))
-            raise
         except DeckError as error:
-            self._gate.leave(failed=isinstance(error, DeckDown))
+            metrics.deck_refused(error.code, error.request_id)
+            busy_for = pause_of(error) if isinstance(error, DeckBusy) else None
+            self._gate.leave(failed=isinstance(error, DeckDown), busy_for=busy_for)
             raise
         self._gate.leave(failed=False)
         try:

@@ -44,6 +44,7 @@ def known_hosts_only() -> ResponseReturnValue | None:
             return problem(429, "rate_limit_exceeded", "Too many calls without a valid key.")
         return problem(401, "invalid_api_key", what_is_wrong_with(key))
     g.host, g.host_key_id = found
+    g.actor = ("host", g.host.id)
     if not limits().allows(API_PER_HOST, str(g.host.id)):
         return problem(429, "rate_limit_exceeded", "Too many calls; slow down.")
     return None

@@ -55,8 +55,9 @@ def who() -> dict[str, object]:
     """Who asks, where that matters; never by a name that means something elsewhere."""
     if "actor" not in g:
         return {"actor_type": "nobody"}
-    digest = hmac.digest(config().secret_key.encode(), f"person/{g.actor}".encode(), "sha256")
-    return {"actor_type": "person", "actor_id_hash": digest.hex()[:12]}
+    kind, id = g.actor
+    digest = hmac.digest(config().secret_key.encode(), f"{kind}/{id}".encode(), "sha256")
+    return {"actor_type": kind, "actor_id_hash": digest.hex()[:12]}
 
 
 def count_statements(engine: Engine) -> None:

@@ -82,6 +82,7 @@ def only_staff() -> ResponseReturnValue | None:
         if request.method != "GET":
             return signed_out()
         return redirect(url_for("support.sign_in", next=request.full_path.rstrip("?")))
+    g.actor = ("staff", found.staff_id)
     notice(found)
     if not found.staff.may(role):
         return refuse(role)
@@ -127,6 +128,7 @@ def only_tokens() -> ResponseReturnValue | None:
         logs.event("authn_login_fail")
         return no(401, "token_invalid", "Send a staff token: Authorization: Bearer st_…")
     g.staff_token = found
+    g.actor = ("staff", found.staff_id)
     view: Any = current_app.view_functions[request.endpoint or ""]
     role = view.needs
     return None if found.staff.may(role) else refuse(role)
