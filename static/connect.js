@@ -450,10 +450,18 @@
 
   // --- buttons that need no script of the page's own ----------------------------------------------------------
 
+  // A page may show what its users wrote, and cleaners of HTML let data attributes through: so both addresses are the
+  // page's own, and none is a script.
+  const isOwn = (address) => new URL(address, document.baseURI).origin === window.location.origin;
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest("[data-gangway-connect-token-url]");
     if (!button || button.gangway) return;
     const { gangwayConnectTokenUrl: tokenUrl, gangwayConnectSuccessUrl: successUrl } = button.dataset;
+    if (!isOwn(tokenUrl) || (successUrl && !isOwn(successUrl))) {
+      console.warn("Gangway: a button's addresses must be the page's own.");
+      return;
+    }
     const tell = (name, detail) => button.dispatchEvent(new CustomEvent(`gangway:${name}`, { detail, bubbles: true }));
     const handler = create({
       getToken: async () => {

@@ -85,3 +85,15 @@ def test_the_rooms_named_in_the_architecture_are_there() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     for name in re.findall(r"`((?:webapp/|tests/)?[a-z_/]+\.py)`", text):
         assert (ROOT / name).exists() or (ROOT / "webapp" / name).exists(), name
+
+
+def test_every_room_is_in_the_architecture() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    rooms = [path for path in (ROOT / "webapp").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    assert [room.name for room in rooms if f"{room.name}{'/' * room.is_dir()}`" not in text] == []
+
+
+def test_no_comment_sends_its_reader_to_a_page_of_ours_that_is_not_there() -> None:
+    for path in [*(ROOT / "webapp").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        for page in re.findall(r"(?<![\w/.-])((?:docs/)?[a-z-]+\.md)\b", path.read_text()):
+            assert (ROOT / page).exists(), f"{path.name}: {page}"

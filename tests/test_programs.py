@@ -63,10 +63,18 @@ def served(tmp_path: Path) -> Iterator[str]:
             assert done.returncode == 0, done.stderr
         with running([*GANGWAY, "serve", "--bind", f"127.0.0.1:{port}"], log, environ) as process:
             answering(f"http://127.0.0.1:{port}/", process, log)
+            assert_a_crash_writes_no_memory_to_a_file(process.pid)
             yield f"http://127.0.0.1:{port}"
     assert f"The database is {tmp_path / 'gangway.sqlite3'}" in log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
     assert "rror" not in log.read_text(), log.read_text()
+
+
+def assert_a_crash_writes_no_memory_to_a_file(pid: int) -> None:
+    limits = Path(f"/proc/{pid}/limits")  # not everywhere
+    if limits.exists():
+        (core,) = [line for line in limits.read_text().splitlines() if line.startswith("Max core file size")]
+        assert core.split()[4:6] == ["0", "0"]
 
 
 def test_an_account_is_connected_through_the_served_app(served: str) -> None:

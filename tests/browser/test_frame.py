@@ -114,6 +114,15 @@ def test_a_button_without_any_script_of_the_page(comes: Comes, shop: Shop) -> No
     assert shop.exchanges(form["public_token"][0]).status_code == 200
 
 
+@pytest.mark.parametrize("address", ["https://elsewhere.example/token", "javascript:document.title='mine'"])
+def test_a_button_that_a_user_of_the_page_wrote_leads_nowhere(comes: Comes, shop: Shop, address: str) -> None:
+    kim = comes("/button")
+    kim.page.evaluate("to => (document.querySelector('#plain').dataset.gangwayConnectSuccessUrl = to)", address)
+    kim.page.click("#plain")
+    expect(kim.page.locator("dialog")).to_have_count(0)
+    assert "a button's addresses must be the page's own" in kim.complaints.pop()
+
+
 def test_hidden_it_goes_on(kim: Shopper, shop: Shop) -> None:
     kim.opens_the_flow(token=shop.token())
     kim.goes_to_the_code()

@@ -1,4 +1,4 @@
-"""What websites might say to hurt us (security.md 4.2)."""
+"""What websites might say to hurt us."""
 
 CORPUS = [
     "<script>alert(1)</script>",

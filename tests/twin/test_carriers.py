@@ -1,4 +1,4 @@
-"""How each type of destination is reached: real brokers and stand-ins where there are some (deck-api.md 5.2)."""
+"""How each type of destination is reached: real brokers and stand-ins where there are some."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python client, against a twin in this process and once over real HTTP (twin.md d.12)."""
+"""The Python client, against a twin in this process and once over real HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual time (twin.md d.7)."""
+"""Virtual time."""
 
 from __future__ import annotations
 

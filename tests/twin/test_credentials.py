@@ -1,4 +1,4 @@
-"""The vault and its four statuses (deck-api.md 2.6, 4.1)."""
+"""The vault and its four statuses."""
 
 from __future__ import annotations
 

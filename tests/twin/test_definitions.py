@@ -1,4 +1,4 @@
-"""Agents, tasks and sources: created once and changed now and then (deck-api.md 2.4, 2.5, 2.7)."""
+"""Agents, tasks and sources: created once and changed now and then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which deliveries a rule is for, how long it is there, and which rules are refused (twin.md d.10)."""
+"""Which deliveries a rule is for, how long it is there, and which rules are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network may do to deliveries, when it is told to: repeat, delay, reorder, lose and damage them (twin.md d.10)."""
+"""What a network may do to deliveries, when it is told to: repeat, delay, reorder, lose and damage them."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_an_app_that_does_not_verify_would_believe_a_tampered_body(
 
 
 def test_a_delivery_can_be_disbelieved(deck: Deck, control: Control, receiver: Receiver, agents_hook: Any) -> None:
-    """The app said 204, and still gets it again: at least once (deck-api.md 5.2)."""
+    """The app said 204, and still gets it again: at least once."""
     rule(control, "treat_as_failed", times=2)
     agents(deck, "a")
     for wait in ("0s", "30s", "60s", "1h"):

@@ -1,4 +1,4 @@
-"""The types of destination, what of them can be read back, and their signing secrets (deck-api.md 2.13, 5.4)."""
+"""The types of destination, what of them can be read back, and their signing secrets."""
 
 from __future__ import annotations
 

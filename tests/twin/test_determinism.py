@@ -1,4 +1,4 @@
-"""The same script gives the same world, on every machine and every day (twin.md e)."""
+"""The same script gives the same world, on every machine and every day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All 43 rows of the endpoint table answer as it says and announce what it says (deck-api.md 2.1)."""
+"""All 43 rows of the endpoint table answer as it says and announce what it says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event says, and why it came (deck-api.md 4.9, twin.md d.10)."""
+"""What an event says, and why it came."""
 
 from __future__ import annotations
 

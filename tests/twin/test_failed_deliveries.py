@@ -1,4 +1,4 @@
-"""What becomes of a webhook that does not arrive (deck-api.md 5.2)."""
+"""What becomes of a webhook that does not arrive."""
 
 from __future__ import annotations
 

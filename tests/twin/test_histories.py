@@ -1,4 +1,4 @@
-"""Objects that were there before the story began (twin.md d.2)."""
+"""Objects that were there before the story began."""
 
 from __future__ import annotations
 

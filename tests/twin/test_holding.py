@@ -1,4 +1,4 @@
-"""Holding deliveries back by hand, letting them go in any order and hurrying retries (twin.md d.10)."""
+"""Holding deliveries back by hand, letting them go in any order and hurrying retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One key, one effect (deck-api.md 7)."""
+"""One key, one effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions a site asks in the middle of a run (deck-api.md 8)."""
+"""Questions a site asks in the middle of a run."""
 
 from __future__ import annotations
 

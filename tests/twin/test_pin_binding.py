@@ -1,4 +1,4 @@
-"""When a pinned value binds: queues and their ends, outputs against their task, sign-ins (twin.md d.3, d.4)."""
+"""When a pinned value binds: queues and their ends, outputs against their task, sign-ins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values and branches pinned from outside (twin.md d.3, d.4)."""
+"""Values and branches pinned from outside."""
 
 from __future__ import annotations
 

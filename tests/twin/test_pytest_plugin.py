@@ -1,4 +1,4 @@
-"""The pytest plugin, in a suite of its own (twin.md d.12)."""
+"""The pytest plugin, in a suite of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending again what was sent before, as a network or a forger might (twin.md d.10)."""
+"""Sending again what was sent before, as a network or a forger might."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_what_makes_no_sense_is_not_redelivered(
 
 
 def test_what_did_not_happen_cannot_be_redelivered(deck: Deck, control: Control, receiver: Receiver) -> None:
-    """Causes, not effects: there is no sending of an event that never was (twin.md d)."""
+    """Causes, not effects: there is no sending of an event that never was."""
     assert control.refusal("/events/evt_none/redeliver") == (404, "unknown_field")
     assert control.refusal("/deliveries/edlv_none/redeliver") == (404, "unknown_field")
     deck.post("/agents", {"name": "nobody listens"})

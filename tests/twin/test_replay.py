@@ -1,4 +1,4 @@
-"""A recorded session, run again in a fresh world, comes to the same end (twin.md d.12, e.12 d)."""
+"""A recorded session, run again in a fresh world, comes to the same end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Beginning again: what is forgotten and what may be kept (twin.md d.2)."""
+"""Beginning again: what is forgotten and what may be kept."""
 
 from __future__ import annotations
 

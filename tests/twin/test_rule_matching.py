@@ -1,4 +1,4 @@
-"""Which deliveries a rule or a hold is for: the `Match` object, as far as it says something of an event (twin.md d.1)."""
+"""Which deliveries a rule or a hold is for: the `Match` object, as far as it says something of an event."""
 
 from __future__ import annotations
 

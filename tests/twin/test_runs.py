@@ -1,4 +1,4 @@
-"""The life of a run and of its session (deck-api.md 3.5, 4.2, 4.4, 9)."""
+"""The life of a run and of its session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ready-made situations, each played to its end (twin.md d.11)."""
+"""Ready-made situations, each played to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worlds that begin in the middle: objects that name each other, and work that goes on (twin.md d.2)."""
+"""Worlds that begin in the middle: objects that name each other, and work that goes on."""
 
 from __future__ import annotations
 

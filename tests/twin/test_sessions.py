@@ -1,4 +1,4 @@
-"""Ending sessions, what deleting things does to runs, and what time takes away (deck-api.md 2.10, 9, 12)."""
+"""Ending sessions, what deleting things does to runs, and what time takes away."""
 
 from __future__ import annotations
 

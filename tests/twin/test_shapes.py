@@ -1,4 +1,4 @@
-"""Every object has the fields of its table, no more and no less, and each of them its type (deck-api.md 3)."""
+"""Every object has the fields of its table, no more and no less, and each of them its type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By which clock webhooks are signed: the real one, or the twin's for apps that live in its time (twin.md e.5)."""
+"""By which clock webhooks are signed: the real one, or the twin's for apps that live in its time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A world as a document: taken, kept, carried over and come back to (twin.md d.8, e.11, e.12 c)."""
+"""A world as a document: taken, kept, carried over and come back to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `gangway twin` can be told to begin with, and the command itself (twin.md d.11, d.12)."""
+"""What `gangway twin` can be told to begin with, and the command itself."""
 
 from __future__ import annotations
 

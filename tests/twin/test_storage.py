@@ -1,4 +1,4 @@
-"""Files that runs bring: shown, downloaded, read and kept only once (deck-api.md 2.7, 3.7, 9)."""
+"""Files that runs bring: shown, downloaded, read and kept only once."""
 
 from __future__ import annotations
 

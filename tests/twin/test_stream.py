@@ -1,4 +1,4 @@
-"""Watching the twin while things happen (twin.md d.9)."""
+"""Watching the twin while things happen."""
 
 from __future__ import annotations
 

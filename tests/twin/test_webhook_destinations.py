@@ -1,4 +1,4 @@
-"""Setting up where webhooks go (deck-api.md 2.11)."""
+"""Setting up where webhooks go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an event arrives: signed, in order, once for every destination that asked (deck-api.md 5)."""
+"""How an event arrives: signed, in order, once for every destination that asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the world outside does: only in states that allow it, and through the same state machines (twin.md d.5)."""
+"""What the world outside does: only in states that allow it, and through the same state machines."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from .reading import clean_json, clean_text, is_harmless, one_line
 Json = Mapping[str, Any]
 
 OLD_SPELLINGS = {"canceling": "cancelling", "pending": "review_required"}
-"""Status words that changed between vintages, and the one we use (deck-api.md 11)."""
+"""Status words that changed between vintages, and the one we use."""
 
 MAX_FIELDS = 20
 MAX_OPTIONS = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -52,7 +53,13 @@ def serve(bind: str, serves: str | None, processes: int) -> None:
     if processes > 1 and settings.ops_bind:  # where processes count together
         counts = tempfile.mkdtemp(prefix="gangway-counts-")
         os.environ |= {"PROMETHEUS_MULTIPROC_DIR": counts, "GANGWAY_COUNTS": counts}
+    leave_no_core_dump()
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", "python:webapp.serving"])  # noqa: S606
+
+
+def leave_no_core_dump() -> None:
+    """A process that crashes writes its memory to no file: a password may be in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def refuse_what_cannot_work(settings: Config) -> None:
@@ -71,12 +78,13 @@ def refuse_what_cannot_work(settings: Config) -> None:
 @click.command()
 @with_appcontext
 def worker() -> None:
-    """Run only the worker: inbox, refreshes, unfinished writes."""
+    """Run only the worker: inbox, refreshes, unfinished writes, what hosts are told, chores."""
     from .. import logs, serving
     from ..worker import Worker
     from . import port
 
     app = current_app._get_current_object()  # type: ignore[attr-defined]
+    leave_no_core_dump()
     logs.start(config().log_format)
     if config().ops_bind:
         port.serve(app, serving.listen(config().ops_bind))

@@ -1,4 +1,4 @@
-"""Reading what a developer wants done to deliveries: actions, and which deliveries they are for (twin.md d.10)."""
+"""Reading what a developer wants done to deliveries: actions, and which deliveries they are for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ACTIONS = {
     "sign": ("timestamp",),
 }
 SIGNING_CLOCKS = ("real", "virtual")
-"""By which clock a webhook can be signed (twin.md e.5)."""
+"""By which clock a webhook can be signed."""
 
 MATCH_KEYS = ("event_type", "kind", "id", *ENTITIES, "username")
 """What a delivery can be matched by: the keys of `Match` that say something about an event."""

@@ -1,4 +1,4 @@
-"""Where runs come from: asked for through the API, or seeded amid their work (deck-api.md 2.8, twin.md d.2)."""
+"""Where runs come from: asked for through the API, or seeded amid their work."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Body:
         return value
 
     def storage(self, name: str) -> Object | None:
-        """What a task wants done with the files of its runs (deck-api.md 2.7)."""
+        """What a task wants done with the files of its runs."""
         value = self.object(name)
         if value is None:
             return None
@@ -106,7 +106,7 @@ class Body:
         return value
 
     def secret(self, *, method: str | None, required: bool) -> Object | None:
-        """`auth_credentials`: username, password and at most ten `source_fields` (deck-api.md 2.6)."""
+        """`auth_credentials`: username, password and at most ten `source_fields`."""
         given = self.object("auth_credentials", required=required and method == "username_password")
         if given is None:
             return None

@@ -1,4 +1,4 @@
-"""The ways things can go: the arms of a task run and of a credential (twin.md d.4)."""
+"""The ways things can go: the arms of a task run and of a credential."""
 
 from __future__ import annotations
 

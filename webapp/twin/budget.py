@@ -1,4 +1,4 @@
-"""Deck's request budget: 200 requests in 10 seconds for the whole organisation (deck-api.md 1.5)."""
+"""Deck's request budget: 200 requests in 10 seconds for the whole organisation."""
 
 from __future__ import annotations
 

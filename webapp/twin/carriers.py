@@ -43,7 +43,7 @@ class Parcel:
 
 
 class NotDelivered(Exception):
-    """Why an attempt failed: one of the words of twin.md d.10, and what there is to add in plain words."""
+    """Why an attempt failed: one of a few words, and what there is to add in plain words."""
 
     def __init__(self, error: str, note: str = "", response: Object | None = None) -> None:
         super().__init__(note or error)
@@ -250,7 +250,7 @@ def carry(type: str, parcel: Parcel, sender: Sender, may_reach: Callable[[str], 
 
 
 def egress(allowed: Collection[str]) -> Callable[[str], bool]:
-    """Which hosts may be reached: this machine, and those *allowed* by name or glob (twin.md d.1)."""
+    """Which hosts may be reached: this machine, and those *allowed* by name or glob."""
     return lambda host: is_loopback(host) or any(fnmatchcase(host, pattern.lower()) for pattern in allowed)
 
 

@@ -1,4 +1,4 @@
-"""The twin's Python client (twin.md d.12): sync, typed, and free of Flask, so that any project's tests can use it.
+"""The twin's Python client: sync, typed, and free of Flask, so that any project's tests can use it.
 
 twin = Twin("http://127.0.0.1:8801")
 twin.exogenous.branch("task_run", "failed", "completed", username="alice")

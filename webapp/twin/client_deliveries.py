@@ -1,4 +1,4 @@
-"""The Python client's rooms about events on their way: deliveries, and the addresses they go to (twin.md d.10)."""
+"""The Python client's rooms about events on their way: deliveries, and the addresses they go to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rooms of the control plane as the Python client shows them (twin.md d.3 to d.10)."""
+"""The rooms of the control plane as the Python client shows them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class TwinError(Exception):
-    """The control plane said no (twin.md d.1)."""
+    """The control plane said no."""
 
     def __init__(self, code: str, message: str, detail: Json, hint: str, status: int) -> None:
         super().__init__(f"{code}: {message}" + (f" ({hint})" if hint else ""))

@@ -29,10 +29,10 @@ DURATIONS = {
     "secret_rollover": "24h",
 }
 """How long things take, by name. Deck publishes the 30 minutes, both 24 hours and the session's 10 idle minutes;
-the others are ours (deck-api.md 9). `delivery_timeout` is real time, as a receiver takes it (deck-api.md 5.2)."""
+the others are ours. `delivery_timeout` is real time, as a receiver takes it."""
 
 DELIVERY_RETRY = ["30s", "60s", "120s"]
-"""Waits before the three retries. Deck publishes their number, not their length (deck-api.md 5.2)."""
+"""Waits before the three retries. Deck publishes their number, not their length."""
 
 LONGEST = timedelta(days=36_500)
 """More than this is a mistake, and would run off the calendar."""

@@ -1,4 +1,4 @@
-"""The vault: credentials and their four statuses (deck-api.md 4.1)."""
+"""The vault: credentials and their four statuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends what the world owes its destinations, for real: webhooks are signed by Standard Webhooks (deck-api.md 5.1)."""
+"""Sends what the world owes its destinations, for real: webhooks are signed by Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Deliverer:
 
     def _signed(self, shipment: Shipment, body: bytes) -> dict[str, str]:
         """Standard Webhooks headers, dressed as the send says. The timestamp is real time, because receivers compare
-        it with their own clock, unless a rule or the send says that this one's clock is the virtual one (twin.md e.5).
+        it with their own clock, unless a rule or the send says that this one's clock is the virtual one.
         """
         destination, send, id = shipment.destination, shipment.send, shipment.event["id"]
         virtual = "virtual" in (send["timestamp"], shipment.delivery.get("_signed_by"))

@@ -1,6 +1,6 @@
 """Where events can go: the types of destination, what each is set up with and what of that can be read back.
 
-Types and their visible fields are Deck's (deck-api.md 2.13). It does not publish the names of the secret ones: those
+Types and their visible fields are Deck's. It does not publish the names of the secret ones: those
 are the ones of hookdeck/outpost, whose field names coincide with Deck's elsewhere. `endpoint_url` is ours: it points
 an AWS destination at a stand-in for AWS, where the address of a queue does not tell its `region` either.
 """
@@ -57,7 +57,7 @@ def read_config(body: Body, type: str, before: Object | None = None) -> Object |
     """The configuration *body* gives a destination of *type*, over the one it had *before*; None when it gives none.
 
     Three ways to write it are known: under the name of the type, as `type_config`, or split into `config` and
-    `credentials` (deck-api.md 11, row 20). A block for another type is a mistake, never ignored.
+    `credentials`. A block for another type is a mistake, never ignored.
     """
     for other in TYPES:
         if other != type and body.given.get(other) is not None:
@@ -92,7 +92,7 @@ def wants(destination: Object, type: str) -> bool:
 
 
 def custom_headers(config: Object) -> dict[str, str]:
-    """The extra headers of a webhook, which it was given as a string of JSON (deck-api.md 5.5)."""
+    """The extra headers of a webhook, which it was given as a string of JSON."""
     return dict(json.loads(config.get("custom_headers") or "{}"))
 
 
@@ -100,7 +100,7 @@ def custom_headers(config: Object) -> dict[str, str]:
 
 
 def change_secret(destination: Object, secret: str, *, old_until: str) -> None:
-    """A new signing secret; the one before it signs along until *old_until* (deck-api.md 5.4)."""
+    """A new signing secret; the one before it signs along until *old_until*."""
     destination["_previous"] = {"secret": destination["_config"]["secret"], "until": old_until}
     destination["_config"] = {**destination["_config"], "secret": secret}
 
@@ -156,7 +156,7 @@ def amqp_address(server_url: str) -> str:
 
 
 def headers_text(value: object, complaint: str) -> str:
-    """`custom_headers` is a string that holds JSON (deck-api.md 5.5)."""
+    """`custom_headers` is a string that holds JSON."""
     try:
         headers: Any = json.loads(value) if isinstance(value, str) else None
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a fault does to an answer: the effects, and which of them make sense (twin.md d.6)."""
+"""What a fault does to an answer: the effects, and which of them make sense."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CODES: dict[str, tuple[int, str, str]] = {
     "interaction_timeout": (408, "interaction", "Nobody answered in time."),
     "mfa_timeout": (408, "interaction", "Nobody answered in time."),
 }
-"""Status, type and message of Deck's codes for calls (deck-api.md 6.4). Messages Deck does not publish are ours."""
+"""Status, type and message of Deck's codes for calls. Messages Deck does not publish are ours."""
 OF_STATUS = {401: "api_key_invalid", 403: "source_blocked", 429: "rate_limit_exceeded", 500: "api_error"}
 """The code for a status that comes alone; every other 5xx is an `api_error`."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class VendorError(Exception):
-    """Deck's envelope `{errors: [...], request_id}` (deck-api.md 6.1)."""
+    """Deck's envelope `{errors: [...], request_id}`."""
 
     def __init__(self, status: int, type_: str, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -17,7 +17,7 @@ class VendorError(Exception):
 
 
 class ValidationProblem(Exception):
-    """Deck's RFC-9110-style 400: `errors` is a map of dotted paths to lists of texts (deck-api.md 6.2)."""
+    """Deck's RFC-9110-style 400: `errors` is a map of dotted paths to lists of texts."""
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__(str(errors))
@@ -30,7 +30,7 @@ def not_found(kind: str) -> VendorError:
 
 
 class ControlError(Exception):
-    """An error of the control plane, for whoever drives the twin: never Deck's envelope (twin.md d.1)."""
+    """An error of the control plane, for whoever drives the twin: never Deck's envelope."""
 
     def __init__(self, status: int, code: str, message: str, *, hint: str = "", **detail: Any) -> None:
         super().__init__(message)

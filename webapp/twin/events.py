@@ -25,7 +25,7 @@ BY_HAND: Object = {"kind": "control", "ref": None}
 """The cause of what nothing in the world brings about: the control plane or its page does."""
 
 INTACT: Object = {"timestamp": "fresh", "signature": "valid", "damage": None}
-"""A send as it should be; anything else is a network or a forger at work (twin.md d.10)."""
+"""A send as it should be; anything else is a network or a forger at work."""
 
 
 class Shipment(NamedTuple):
@@ -93,7 +93,7 @@ class Events:
         delivery: Object = {
             "id": self.world.derive.unused_id("edlv", event["id"], destination["id"], taken=owed),
             "object": "event_delivery",
-            "status": "failure",  # until it succeeds (deck-api.md 4.6, our choice)
+            "status": "failure",  # until it succeeds (our choice)
             "event_type": event["type"],
             "event_id": event["id"],
             "event_destination_id": destination["id"],

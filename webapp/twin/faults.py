@@ -1,4 +1,4 @@
-"""Faults: what goes wrong on purpose, for which calls and how often (twin.md d.6)."""
+"""Faults: what goes wrong on purpose, for which calls and how often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that runs bring: kept once, and read where the task wants that (deck-api.md 2.7, 3.7, 9)."""
+"""Files that runs bring: kept once, and read where the task wants that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal: every request to the vendor plane, what was answered, and why (twin.md d.9).
+"""The journal: every request to the vendor plane, what was answered, and why.
 
 Secrets are kept as `[redacted]` and a keyed digest, so that equality can be tested and nothing can be read.
 """
@@ -33,7 +33,7 @@ SECRET = re.compile(
 )
 """Names whose values are secrets, wherever they stand."""
 ANSWERS = ("task_runs.interaction",)
-"""Operations whose `input` holds somebody's one-time codes and answers (deck-api.md 8)."""
+"""Operations whose `input` holds somebody's one-time codes and answers."""
 IN_A_URL = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+(?=@)|(?<=signature=)[^&\s]+")
 
 

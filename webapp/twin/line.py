@@ -1,4 +1,4 @@
-"""What a fault does to the connection itself: below HTTP, on the socket of the server (twin.md d.6)."""
+"""What a fault does to the connection itself: below HTTP, on the socket of the server."""
 
 from __future__ import annotations
 

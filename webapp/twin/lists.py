@@ -1,4 +1,4 @@
-"""Deck's lists: newest first, by cursor, lenient about bad values (deck-api.md 1.4, 6.5).
+"""Deck's lists: newest first, by cursor, lenient about bad values.
 
 A world may hold 100,000 runs, so a list is walked lazily and no further than the page's end.
 """

@@ -1,4 +1,4 @@
-"""Which requests a fault or a verification means, and which runs a pin means: the `Match` object (twin.md d.1)."""
+"""Which requests a fault or a verification means, and which runs a pin means: the `Match` object."""
 
 from __future__ import annotations
 

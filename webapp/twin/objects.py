@@ -22,7 +22,7 @@ class Kind:
     word: str
     defaults: Object
     snapshot: tuple[str, ...] = ()
-    """The fields an event about it carries (deck-api.md 4.9)."""
+    """The fields an event about it carries."""
     references: dict[str, str] = field(default_factory=dict)
     """The fields that name another object, and its kind."""
     may_reference: dict[str, str] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Kind:
     """The lists whose elements carry the id of another object, and its kind."""
     seedable: bool = True
     kept: timedelta | None = None
-    """How long it can be read: older ones are in no list and behind no GET (deck-api.md 9)."""
+    """How long it can be read: older ones are in no list and behind no GET."""
 
     def fresh(self) -> Object:
         return copy.deepcopy(self.defaults)
@@ -158,7 +158,7 @@ KINDS = {
 }
 
 ONLY_CREATED_AT = {"events", "event_deliveries", "storage", "tokens"}
-"""Kinds without `updated_at` (deck-api.md 1.3)."""
+"""Kinds without `updated_at`."""
 
 EVENT_TYPES = [
     f"{noun}.{action}"
@@ -186,7 +186,7 @@ def put_in_order(store: Store) -> None:
 
 
 def deletion(item: Object) -> Object:
-    """What every DELETE answers (deck-api.md 2.1)."""
+    """What every DELETE answers."""
     return {"id": item["id"], "object": item["object"], "deleted": True}
 
 

@@ -66,7 +66,7 @@ BODIES: dict[str, Object] = {
         name=TEXT, status={"enum": ["active", "inactive"]}, events=EVENTS, webhook=WEBHOOK
     ),
 }
-"""What each call takes (deck-api.md 2). The other calls take nothing."""
+"""What each call takes. The other calls take nothing."""
 
 QUERY = {
     "task_runs.list": ("status", "source_id", "outcome", "agent_id", "credential_id", "task_id", "created_after"),

@@ -1,4 +1,4 @@
-"""How a run comes out: what its pins say, or else its site, or else what is made up (twin.md d.3, d.4)."""
+"""How a run comes out: what its pins say, or else its site, or else what is made up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be pinned, and what each value has to look like (twin.md d.3)."""
+"""What can be pinned, and what each value has to look like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pins: values from outside Deck's logic, each bound when what it is for comes about (twin.md d.3, d.4)."""
+"""Pins: values from outside Deck's logic, each bound when what it is for comes about."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Pins:
         self.pins: dict[str, Pin] = {}
 
     def add(self, given: Object) -> Pin:
-        """Pin a value; 422 for what can never happen (twin.md d.1 names the codes)."""
+        """Pin a value; 422 for what can never happen."""
         _check_keys(given)
         match = check_match(given.get("match") or {})
         if useless := NOT_OF_RUNS & set(match):

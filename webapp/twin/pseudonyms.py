@@ -1,4 +1,4 @@
-"""Stands made-up secrets in for real ones: the same one each time, and nothing leads back (twin.md d.12).
+"""Stands made-up secrets in for real ones: the same one each time, and nothing leads back.
 
 A replayed session behaves the same: a password that was right is right again, a wrong one is wrong.
 """

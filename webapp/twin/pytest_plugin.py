@@ -1,4 +1,4 @@
-"""Fixtures for any project's tests: `pytest_plugins = ["webapp.twin.pytest_plugin"]` in its conftest.py (twin.md d.12).
+"""Fixtures for any project's tests: `pytest_plugins = ["webapp.twin.pytest_plugin"]` in its conftest.py.
 
 Each pytest process, and so each xdist worker, has a server of its own on a free port: worlds never meet.
 """

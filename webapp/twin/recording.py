@@ -1,4 +1,4 @@
-"""Keeps a session in a file, as lines that `replay` can run again (twin.md d.12).
+"""Keeps a session in a file, as lines that `replay` can run again.
 
 A line holds one thing that came to the world from outside, in the order in which it came:
 

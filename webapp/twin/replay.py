@@ -1,4 +1,4 @@
-"""Runs a recorded session again in a fresh world: no network, no waiting, the same end (twin.md d.12, e.12 d)."""
+"""Runs a recorded session again in a fresh world: no network, no waiting, the same end."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a network may do to deliveries: repeat, delay, swap, hold, lose or damage them (twin.md d.10).
+"""What a network may do to deliveries: repeat, delay, swap, hold, lose or damage them.
 
 Rules never make an event up: they only decide how one that happened arrives. All of it is plain data, decided under
-the world's lock, so that the same script meets the same trouble (twin.md e.9).
+the world's lock, so that the same script meets the same trouble.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Rules:
         return all(any(fits(have, wanted) for have in facts[key]) for key, wanted in match.items())
 
     def hits(self, rule: Object) -> bool:
-        """Roll for it: the k-th roll of a label always falls the same (twin.md e.9)."""
+        """Roll for it: the k-th roll of a label always falls the same."""
         if rule["count"] is not None and rule["hits"] >= rule["count"]:
             return False
         roll = self.world.derive.number("roll", rule["label"], rule["rolls"]) / 2**64
@@ -153,7 +153,7 @@ class Rules:
         delivery["_disbelieve"] = action["times"]
 
     def do_sign(self, rule: Object, action: Object, delivery: Object) -> None:
-        """Every attempt is signed by that clock: retries, copies and redeliveries too (twin.md e.5)."""
+        """Every attempt is signed by that clock: retries, copies and redeliveries too."""
         delivery["_signed_by"] = action["timestamp"]
 
     def do_drop(self, rule: Object, action: Object, delivery: Object) -> None:

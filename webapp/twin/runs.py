@@ -1,4 +1,4 @@
-"""The life of a run and of the session it works in (deck-api.md 4.2, 4.4, 4.8)."""
+"""The life of a run and of the session it works in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Step = Callable[Concatenate["Runs", Object, P], None]
 
 
 def needing_pins(step: Step[P]) -> Step[P]:
-    """A step that fails the run with `task_failed` where a pin cannot give what it should (twin.md d.3)."""
+    """A step that fails the run with `task_failed` where a pin cannot give what it should."""
 
     @wraps(step)
     def guarded(runs: Runs, run: Object, /, *args: P.args, **named: P.kwargs) -> None:
@@ -67,7 +67,7 @@ class Runs:
         return run
 
     def end_session(self, session: Object) -> None:
-        """Close it, cancelling what still runs in it (deck-api.md 2.10)."""
+        """Close it, cancelling what still runs in it."""
         self.sessions.end(session)
         for link in session["task_runs"]:
             run = self.world.find("task_runs", link["id"])
@@ -301,7 +301,7 @@ class Runs:
         self.world.events.emit(f"task_run.{event or status}", "task_runs", run)
 
     def limit(self, task: Object) -> timedelta:
-        """How long its runs may take by the wall clock (deck-api.md 9)."""
+        """How long its runs may take by the wall clock."""
         seconds = (task["settings"] or {}).get("timeout_seconds")
         return duration(seconds) if seconds else self.world.clock.span("run_timeout")
 

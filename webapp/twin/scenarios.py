@@ -1,4 +1,4 @@
-"""Scenarios: ready-made lists of control calls, by name (twin.md d.11). No magic inputs: each is applied on purpose."""
+"""Scenarios: ready-made lists of control calls, by name. No magic inputs: each is applied on purpose."""
 
 from __future__ import annotations
 

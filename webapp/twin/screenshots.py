@@ -1,4 +1,4 @@
-"""Pictures of what the agent saw, about every five seconds of a run (deck-api.md 2.9, 3.5, 9).
+"""Pictures of what the agent saw, about every five seconds of a run.
 
 None is stored: how long a run worked says how many there are, and each is painted when somebody looks.
 """

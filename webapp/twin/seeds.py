@@ -1,4 +1,4 @@
-"""Seeds: ready-made objects put in place, as if their history had happened (twin.md d.2).
+"""Seeds: ready-made objects put in place, as if their history had happened.
 
 Nothing happens by it: no events, and no timers unless what was under way is to be resumed.
 """

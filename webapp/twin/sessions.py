@@ -1,4 +1,4 @@
-"""The life of a session: the place where runs work, one after the other (deck-api.md 4.2, 9)."""
+"""The life of a session: the place where runs work, one after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots: the whole world as one JSON document, to come back to or to keep in a file (twin.md d.8).
+"""Snapshots: the whole world as one JSON document, to come back to or to keep in a file.
 
 The registry of what a world remembers is the world itself: `remembered` is every attribute of it that is not in
 `LASTING`. A new store is therefore in every snapshot, and a test sees that `reset` makes it anew (rule e.11).

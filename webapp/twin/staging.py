@@ -1,4 +1,4 @@
-"""Sets up a twin before it is served, by calls of its own control plane (twin.md d.11, d.12)."""
+"""Sets up a twin before it is served, by calls of its own control plane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens, told while it happens: server-sent events for a developer's terminal or page (twin.md d.9).
+"""What happens, told while it happens: server-sent events for a developer's terminal or page.
 
 A line says what happened and where to read more; bodies are in the journal. Each listener has a queue of its own that
 holds so many lines and no more: who does not keep up is told so and let go.

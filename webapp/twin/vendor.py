@@ -1,4 +1,4 @@
-"""The vendor plane: Deck's paths, shapes and refusals under /v2 (deck-api.md 1, 2, 6, 7)."""
+"""The vendor plane: Deck's paths, shapes and refusals under /v2."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def plane(world: World, *, changed: Callable[[], None], real: Real) -> Blueprint
 
 
 def refuse_with_deck_errors(app: Flask, world: World, *, real: Real) -> None:
-    """An unknown route is a 404 with no body at all, and so is every other HTTP refusal (deck-api.md 6.5)."""
+    """An unknown route is a 404 with no body at all, and so is every other HTTP refusal."""
 
     @app.errorhandler(HTTPException)
     def nothing_there(error: HTTPException) -> Response:
@@ -136,7 +136,7 @@ def _answering(world: World, op: Operation, changed: Callable[[], None], real: R
 class Exchange:
     """One request and what becomes of it. Its steps are taken under the world's lock, its real waits outside.
 
-    A bad key is refused before any other check (deck-api.md 6.5), then a spent budget; only then do faults strike.
+    A bad key is refused before any other check, then a spent budget; only then do faults strike.
     """
 
     def __init__(self, world: World, op: Operation | None, args: dict[str, str], real: Real) -> None:
@@ -227,7 +227,7 @@ class Exchange:
         return Reply(status, body)
 
     def _once_per_key(self, op: Operation) -> Answer:
-        """Run the operation once per key: a repeat gets the first answer back, verbatim (deck-api.md 7)."""
+        """Run the operation once per key: a repeat gets the first answer back, verbatim."""
         world = self.world
         key = request.headers.get("Idempotency-Key", "") if op.method != "GET" else ""
         if len(key) > MAX_KEY:

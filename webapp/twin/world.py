@@ -70,7 +70,7 @@ class World:
     def reset(self, *, seed: str | None = None, t0: datetime | None = None, keep: Collection[str] = ()) -> None:
         """A new epoch: everything forgotten but the keys, the seed, the clock's mode and what is in *keep*.
 
-        *keep* may name `durations`, `destinations`, `pins` and `delivery_rules` (twin.md d.2).
+        *keep* may name `durations`, `destinations`, `pins` and `delivery_rules`.
         """
         self.epoch += 1
         self.derive = Derive(seed or self.derive.seed)
@@ -198,7 +198,7 @@ class World:
     def seed(
         self, objects: dict[str, list[Object]], *, mode: str = "insert", strict: bool = True, under_way: bool = False
     ) -> dict[str, list[str]]:
-        """Put ready-made objects in place: no events, no timers unless they are *under_way* (twin.md d.2)."""
+        """Put ready-made objects in place: no events, no timers unless they are *under_way*."""
         self.columns = Columns()  # seeded runs come before others or in their place
         return seeds.plant(self, objects, mode=mode, strict=strict, under_way=under_way)
 

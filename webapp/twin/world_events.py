@@ -1,4 +1,4 @@
-"""World events: what happens outside the API, each only in the states that allow it (twin.md d.5).
+"""World events: what happens outside the API, each only in the states that allow it.
 
 They are causes, not effects: no event of Deck's can be named here unless something in the world brings it about.
 """

@@ -1,4 +1,4 @@
-"""The control plane: how a developer makes anything happen, under /__admin__ (twin.md d)."""
+"""The control plane: how a developer makes anything happen, under /__admin__."""
 
 from __future__ import annotations
 

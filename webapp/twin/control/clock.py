@@ -1,4 +1,4 @@
-"""Letting time pass (twin.md d.7)."""
+"""Letting time pass."""
 
 from __future__ import annotations
 

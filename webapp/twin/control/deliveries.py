@@ -1,4 +1,4 @@
-"""Trouble on the way: delivery rules, holding back, redelivering, and endpoints with their secrets (twin.md d.10)."""
+"""Trouble on the way: delivery rules, holding back, redelivering, and endpoints with their secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pinning what comes from outside (twin.md d.3, d.4)."""
+"""Pinning what comes from outside."""
 
 from __future__ import annotations
 

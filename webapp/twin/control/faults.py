@@ -1,4 +1,4 @@
-"""Making things go wrong: faults, and Deck's request budget (twin.md d.6; deck-api.md 1.5)."""
+"""Making things go wrong: faults, and Deck's request budget."""
 
 from __future__ import annotations
 

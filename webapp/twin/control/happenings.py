@@ -1,4 +1,4 @@
-"""Looking at what happened: events, and how their deliveries fared (twin.md d.10)."""
+"""Looking at what happened: events, and how their deliveries fared."""
 
 from __future__ import annotations
 

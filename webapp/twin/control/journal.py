@@ -1,4 +1,4 @@
-"""Looking at what an app asked, and checking that it asked the right things (twin.md d.9)."""
+"""Looking at what an app asked, and checking that it asked the right things."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ready-made situations by name (twin.md d.11)."""
+"""Ready-made situations by name."""
 
 from __future__ import annotations
 

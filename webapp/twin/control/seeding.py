@@ -1,4 +1,4 @@
-"""Putting a world together, starting it over and looking at it (twin.md d.2)."""
+"""Putting a world together, starting it over and looking at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coming back to a world that was (twin.md d.8)."""
+"""Coming back to a world that was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listening to the world while things happen (twin.md d.9)."""
+"""Listening to the world while things happen."""
 
 from __future__ import annotations
 

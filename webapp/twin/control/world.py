@@ -1,4 +1,4 @@
-"""What the world outside does, and what it could do now (twin.md d.5)."""
+"""What the world outside does, and what it could do now."""
 
 from __future__ import annotations
 

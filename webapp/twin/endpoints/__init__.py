@@ -1,4 +1,4 @@
-"""What each endpoint does: one function a row of the endpoint table (deck-api.md 2.1)."""
+"""What each endpoint does: one function a row of the endpoint table."""
 
 from . import credentials, definitions, events, runs, sessions, tokens
 

@@ -52,7 +52,7 @@ def update_agent(call: Call) -> Answer:
 
 @operation("agents.delete", "DELETE", "/agents/<id>")
 def delete_agent(call: Call) -> Answer:
-    """Its tasks stay readable but cannot run any more; runs on their way come to their end (ours: 12, row 18)."""
+    """Its tasks stay readable but cannot run any more; runs on their way come to their end (ours)."""
     agent = call.find("agents", call.args["id"], as_="agent")
     return 200, delete(call, "agents", agent)
 
@@ -114,7 +114,7 @@ def update_source(call: Call) -> Answer:
 @operation("sources.delete", "DELETE", "/sources/<id>")
 def delete_source(call: Call) -> Answer:
     """Its credentials stay readable but nothing can run with them; runs that have not signed in yet find it not
-    available (ours: 12, row 18)."""
+    available (ours)."""
     source = call.find("sources", call.args["id"], as_="source")
     return 200, delete(call, "sources", source)
 

@@ -1,4 +1,4 @@
-"""Runs, and the files and screenshots they bring (deck-api.md 2.8, 2.9, 2.11)."""
+"""Runs, and the files and screenshots they bring."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def get_run(call: Call) -> Answer:
 
 
 def run_view(call: Call, run: Object, include: list[str]) -> Object:
-    """`input` and `storage` are there but empty unless included; screenshots only when asked for (11, rows 12, 13)."""
+    """`input` and `storage` are there but empty unless included; screenshots only when asked for."""
     shown = rest_view("task_runs", run)
     if "input" not in include:
         shown["input"] = None
@@ -140,7 +140,7 @@ def get_storage(call: Call) -> Answer:
 
 
 def storage_view(call: Call, item: Object) -> Object:
-    """With `fetch_date`, which only one vintage of the documents has: when the file was fetched (3.7)."""
+    """With `fetch_date`, which only one vintage of the documents has: when the file was fetched."""
     return {**rest_view("storage", item), "url": signed_link(call, item["id"]), "fetch_date": item["created_at"]}
 
 

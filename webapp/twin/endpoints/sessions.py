@@ -1,4 +1,4 @@
-"""Sessions: runs make them, callers may look at them and end them (deck-api.md 2.10)."""
+"""Sessions: runs make them, callers may look at them and end them."""
 
 from __future__ import annotations
 

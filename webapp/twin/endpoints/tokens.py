@@ -1,4 +1,4 @@
-"""Component session tokens, for the browser component that the twin does not have (deck-api.md 2.3, 10.5)."""
+"""Component session tokens, for the browser component that the twin does not have."""
 
 from __future__ import annotations
 
