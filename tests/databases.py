@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import psycopg
+from redis import Redis
 
 
 class Databases(Protocol):
@@ -79,6 +80,15 @@ def kept_in(address: str) -> Iterator[tuple[str, bytes]]:
         for (table,) in tables:
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()  # type: ignore[arg-type]
             yield table, "\n".join(repr(bytes(v) if isinstance(v, memoryview) else v) for r in rows for v in r).encode()
+
+
+def kept_in_redis(url: str) -> Iterator[tuple[str, bytes]]:
+    """Every key with its value, as Redis would write it to disk; nothing without a Redis."""
+    if not url:
+        return
+    with Redis.from_url(url) as client:
+        for key in client.scan_iter():
+            yield f"redis {key!r}", key + (client.dump(key) or b"")
 
 
 def name_in(address: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.databases import kept_in
+from tests.databases import kept_in, kept_in_redis
 from tests.people import Visitor
 from tests.security.conftest import House
 from tests.security.disguises import disguises
@@ -64,6 +65,7 @@ class Story:
         yield from self.sent
         yield "the log", self.log().encode("utf-8", "replace")
         yield from kept_in(self.house.database)
+        yield from kept_in_redis(self.house.app.extensions["gangway"].config.redis_url)
         for path in self.folder.rglob("*"):
             if path.is_file():
                 yield path.name, path.read_bytes()
@@ -165,17 +167,20 @@ def form_mistakes(story: Story) -> None:
 def faulty(
     when: str, fault: Callable[[httpx.Request, Callable[..., httpx.Response]], httpx.Response]
 ) -> Callable[[Story], None]:
-    """The happy way, with a fault at every write whose address ends in *when*; then once more without."""
+    """The happy way, with a fault at every write whose address is like *when*; then once more without."""
 
     def tale(story: Story) -> None:
         hit = []
 
         def around(request: httpx.Request, send: Callable[..., httpx.Response]) -> httpx.Response:
-            if request.method in ("POST", "PATCH") and request.url.path.endswith(when):
+            if request.method in ("POST", "PATCH") and re.search(when, request.url.path):
                 hit.append(request.content)
                 return fault(request, send)
             return send(request)
 
+        if when == CHANGE:
+            story.signs_in(WRONG)
+            assert story.goes_on() == "sign_in"
         story.house.wire.around = around
         story.signs_in()
         story.house.deck.our_worker_works()
@@ -218,10 +223,16 @@ def breaks(request: httpx.Request, send: Any) -> httpx.Response:
     raise RuntimeError("in the middle of it")
 
 
-FAULTS = (lost, never_sent, deck_500, deck_echoes_a_refusal, not_json, breaks)
+def deck_is_busy(request: httpx.Request, send: Any) -> httpx.Response:
+    return httpx.Response(429, headers={"Retry-After": "60"}, stream=httpx.ByteStream(request.content))
+
+
+FAULTS = (lost, never_sent, deck_500, deck_is_busy, deck_echoes_a_refusal, not_json, breaks)
+CHANGE = "/credentials/.+$"
+WHEN = {"storing": "/credentials$", "changing": CHANGE, "running": "/run$", "answering": "/interaction$"}
 TALES: dict[str, Callable[[Story], None]] = {
     tale.__name__: tale for tale in (happy, wrong_password, wrong_answers, form_mistakes)
-} | {f"{f.__name__} at {when}": faulty(when, f) for f in FAULTS for when in ("/credentials", "/run", "/interaction")}
+} | {f"{f.__name__} while {doing}": faulty(when, f) for f in FAULTS for doing, when in WHEN.items()}
 
 
 @pytest.mark.parametrize("tale", TALES.values(), ids=TALES.keys())
