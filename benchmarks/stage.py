@@ -147,6 +147,6 @@ def open_run(client: httpx.Client, source: str, username: str, password: str) ->
     path = client.post("/connect/start").url.path
     client.post(f"{path}/agree")
     client.post(f"{path}/source", data={"source": source})
-    form = {"username": username, "password": password, "once": secrets.token_hex(8)}
+    form = {"username": username, "password": password, "once": secrets.token_hex(8), "source": source}
     client.post(f"{path}/sign-in", data=form).raise_for_status()
     return path

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from flask import Flask
+
 from tests.people import Deck, Visitor, said
+from webapp.db import db, now, writing
+from webapp.models import Source
 
 CARD, CARD_PASSWORD = "4500123412341234", "maple-leaf-9"
 
@@ -69,6 +73,19 @@ def test_nobody_types_a_password_into_a_source_known_to_be_down(robin: Visitor, 
         "<input" not in robin.page.text.split("<main")[1].split("</main>")[0].replace('type="hidden"', "")
         or "password" not in robin.page.text
     )
+
+
+def test_a_late_failure_does_not_undo_that_somebody_got_through(robin: Visitor, app: Flask) -> None:
+    """Two people's runs end at once: what one process has read of the source is old when it writes."""
+    with app.app_context(), writing():
+        source = Source.by_slug("fogbank-savings")
+        assert source is not None
+        source.failures, source.failed_at = 2, now()
+        db.session.flush()
+        db.session.execute(db.text("UPDATE source SET failures = 0"))  # another process: a run got through
+        source.note_run({"source_error"})
+    robin.picks("Fogbank Savings")
+    assert robin.view() == "sign_in", "one failure in a row is not three"
 
 
 def test_a_block_is_not_blamed_on_robin_and_not_retried(robin: Visitor, deck: Deck) -> None:

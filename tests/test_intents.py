@@ -85,6 +85,26 @@ def test_a_sign_in_nobody_can_ask_about_is_typed_again_and_the_first_one_is_not_
     assert [c["status"] for c in deck.objects("credentials")] == ["deleted", "verified"]
 
 
+def test_a_sign_in_that_arrives_after_we_gave_it_up_is_not_left_at_deck(
+    robin: Visitor, deck: Deck, line: Line, later: Later
+) -> None:
+    """Our process sleeps while it calls; meanwhile our worker looks, and finds nothing."""
+
+    def another_process_gives_it_up() -> None:
+        later(seconds=31)
+        deck.our_worker_works()
+        assert intents(deck.app) == [("credential.store", "lost")]
+
+    line.during[STORE] = another_process_gives_it_up
+    line.trouble(STORE, "answer is lost")
+    line.trouble(LOOK, "never arrives", after=1)  # the worker's look gets through
+    robin.signs_in_at(BANK, CARD, PASSWORD)
+    assert (robin.page.status_code, robin.view()) == (502, "sign_in")
+    deck.our_worker_works()
+    assert [c["status"] for c in deck.objects("credentials")] == ["deleted"]
+    assert intents(deck.app) == [("credential.forget", "lost")]
+
+
 def test_a_source_deck_has_lost_is_our_trouble_and_changes_nothing(robin: Visitor, deck: Deck, line: Line) -> None:
     deck.world.stores["sources"].clear()
     robin.signs_in_at(BANK, CARD, PASSWORD)

@@ -20,7 +20,7 @@ from tests.deck.once import (
 )
 from tests.people import Deck, Visitor
 from webapp.db import db
-from webapp.models import Connection
+from webapp.models import Connection, Intent
 
 ANSWER, CANCEL = "POST /v2/task-runs/.*/interaction", "POST /v2/task-runs/.*/cancel"
 SEE, DELETE = "GET /v2/task-runs/.*", "DELETE /v2/credentials/.*"
@@ -132,6 +132,27 @@ def test_disconnecting_happens_once_and_in_the_end(
         assert db.session.scalars(select(Connection.status)).all() == ["deleted"]
     assert [c["status"] for c in deck.objects("credentials")] == ["deleted"]
     assert happened(deck, "credential.deleted") == 1
+
+
+def test_what_another_process_has_done_meanwhile_is_not_due_again(
+    asked: Visitor, deck: Deck, line: Line, later: Later
+) -> None:
+    """Our process sleeps while it disconnects, and fails when it wakes; our worker has done it by then."""
+
+    def our_worker_does_it() -> None:
+        later(seconds=31)
+        deck.our_worker_works()
+
+    everything_went_well(asked, deck, later)
+    line.during[DELETE] = our_worker_does_it
+    line.trouble(DELETE, "never arrives", after=1)
+    asked.opens("/connections")
+    asked.presses(BANK)
+    asked.presses("Disconnect")
+    asked.presses("Disconnect")
+    assert intents(deck.app)[-1] == ("credential.delete", "done")
+    with deck.app.app_context():
+        assert [intent for intent in db.session.scalars(select(Intent)) if intent.due_at is not None] == []
 
 
 def test_disconnecting_does_not_give_up(asked: Visitor, deck: Deck, line: Line, later: Later) -> None:

@@ -84,7 +84,8 @@ def test_an_account_is_connected_through_the_served_app(served: str) -> None:
         visit = robin.post("/connect/start").url.path
         robin.post(f"{visit}/agree")
         robin.post(f"{visit}/source", data={"source": "northlight-power"})
-        robin.post(f"{visit}/sign-in", data={"username": "robin@sample.example", "password": "bright-light-7"})
+        sign_in = {"username": "robin@sample.example", "password": "bright-light-7"}
+        robin.post(f"{visit}/sign-in", data={"source": "northlight-power", **sign_in})
         with robin.stream("GET", f"{visit}/live") as stream:
             seen = re.findall(r'data-view="(\w+)"', "".join(stream.iter_text()))
         assert seen[0] == "progress"

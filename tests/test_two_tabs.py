@@ -10,8 +10,8 @@ from tests.deck.line import Line
 from tests.deck.once import BANK, CARD, PASSWORD
 from tests.people import Deck, Visitor
 from webapp.db import db, writing
-from webapp.intents import start_run
-from webapp.models import Connection, ConnectSession
+from webapp.intents import AnotherSource, hand_over_sign_in, start_run
+from webapp.models import Connection, ConnectSession, Intent, Source
 
 
 @pytest.fixture
@@ -49,11 +49,60 @@ def test_pressing_twice_hands_over_once_and_starts_one_run(
     robin: Visitor, other_tab: Visitor, deck: Deck, line: Line
 ) -> None:
     robin.picks(BANK)
-    form = {"once": robin.field("once").get("value", ""), "username": CARD, "password": PASSWORD}
+    hidden = {name: robin.field(name).get("value", "") for name in ("once", "source")}
+    form = {**hidden, "username": CARD, "password": PASSWORD}
     path = f"{robin.page.url.path}/sign-in"
     line.during["POST /v2/credentials"] = lambda: other_tab.posts(path, form)
     robin.posts(path, form)
     assert (robin.view(), len(runs(deck)), len(deck.objects("credentials"))) == ("progress", 1, 1)
+
+
+def picks_another(tab: Visitor, visit: str, source: str) -> None:
+    tab.opens(visit)
+    tab.presses("Choose another source")
+    tab.presses(source)
+    assert tab.view() == "sign_in"
+
+
+def test_a_password_goes_to_the_source_it_was_typed_for_or_nowhere(
+    robin: Visitor, other_tab: Visitor, deck: Deck, line: Line, app: Flask
+) -> None:
+    robin.picks(BANK)
+    picks_another(other_tab, robin.page.url.path, "Northlight Power")
+    robin.presses("Sign in", username=CARD, password=PASSWORD)
+    assert robin.page.status_code == 409
+    assert "what you typed was not sent anywhere" in robin.sees()
+    assert "Sign in to Northlight Power" in robin.sees()
+    assert CARD not in robin.page.text, "nor is it offered to the other source"
+    assert (line.calls, deck.objects("credentials")) == ([], [])
+    with app.app_context():
+        assert not db.session.scalars(select(Intent)).all()
+
+    robin.presses("Sign in", username="robin@sample.example", password="bright-light-7")
+    deck.goes_on()
+    assert robin.looks_again() == "outcome", "the page they have now is for where they are"
+
+
+def test_a_password_from_a_page_that_names_no_source_goes_nowhere(robin: Visitor, line: Line) -> None:
+    robin.picks(BANK)
+    robin.posts(f"{robin.page.url.path}/sign-in", {"once": "old", "username": CARD, "password": PASSWORD})
+    assert (robin.page.status_code, robin.view()) == (409, "sign_in")
+    assert "what you typed was not sent anywhere" in robin.sees()
+    assert line.calls == []
+
+
+def test_another_source_may_be_picked_at_the_very_last_moment(robin: Visitor, line: Line, app: Flask) -> None:
+    robin.picks(BANK)
+    with app.app_context():
+        session = db.session.scalars(select(ConnectSession)).one()
+        source = session.source
+        assert source is not None
+        with writing():
+            session.pick(Source.by_slug("northlight-power"))
+        with pytest.raises(AnotherSource):
+            hand_over_sign_in(session, source, username=CARD, password=PASSWORD, source_fields={}, form="a.s")
+        assert not db.session.scalars(select(Intent)).all()
+    assert line.calls == []
 
 
 def test_another_source_cannot_be_picked_while_a_sign_in_is_on_its_way(

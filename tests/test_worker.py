@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 import webapp.worker
 from tests.deck.line import Line
 from tests.people import Deck, Visitor
+from tests.plans import plans
 from tests.processes import PATIENCE
 from webapp.db import db, now, writing
 from webapp.deck import Interaction, TaskRun
@@ -96,6 +97,18 @@ def test_a_run_that_is_over_is_not_due_for_ever(app: Flask, deck: Deck, line: Li
     assert len(line.calls) == asked
     with app.app_context():
         assert db.session.scalars(select(Run.due_at)).all() == [None, None]
+
+
+@pytest.mark.sqlite
+def test_a_look_for_what_is_due_passes_by_all_that_is_done(app: Flask) -> None:
+    """It is taken every second; behind it are hundreds of thousands of rows that are over."""
+    with app.app_context(), plans() as steps:
+        assert Worker(app).do_due() == 0
+    assert steps == [
+        "SEARCH intent USING COVERING INDEX ix_intent_state_due_at (state=? AND due_at<?)",
+        "SEARCH run USING INDEX ix_run_is_told_due_at (is_told=? AND due_at<?)",
+        "SEARCH connection USING INDEX ix_connection_due_at (due_at<?)",
+    ]
 
 
 def test_a_database_that_stumbles_does_not_end_the_worker(

@@ -21,6 +21,7 @@ from .hosts.events import note
 from .hosts.followers import follow
 from .intents import (
     AlreadyAnswered,
+    AnotherSource,
     MustTypeAgain,
     answer,
     attempt,
@@ -34,6 +35,10 @@ from .models import ConnectSession, Intent, Run, Source, Task
 from .view import View, found, is_asking, view_of
 
 NOT_PASSED_ON = "We could not pass that on. Please type it once more."
+ANSWERED_MEANWHILE = "That was already answered, or the question changed. This is where things stand now."
+FOR_ANOTHER_SOURCE = (
+    "That page was for another sign-in, so what you typed was not sent anywhere. This is where things stand now."
+)
 PERHAPS_PASSED_ON = "We do not know yet whether your answer arrived. This page goes on by itself."
 STEPS = {"agree", "leave", "source", "other", "sign-in", "input", "answer", "stop", "again", "phone", "follow"}
 
@@ -162,28 +167,36 @@ def forget_unproven(session: ConnectSession) -> Intent | None:
 
 @bp.post("/<ref>/sign-in")
 def submit_sign_in(ref: str) -> ResponseReturnValue:
-    """The password is in this function's hands, then in Deck's; nowhere else."""
+    """The password is in this function's hands, then in Deck's; nowhere else.
+
+    It belongs to the source it was typed for: the form names it. Another tab may have picked another one since.
+    """
     session = session_or_404(ref)
     view = view_of(session)
     if view.name in ("paused", "down"):
         return view.page(409)
     if view.name != "sign_in" or session.source is None:
         return to(session)
-    form = view.filled = SourceSignIn.read(request.form, session.source)
+    source = session.source
+    if request.form.get("source") != source.slug:
+        return changed_meanwhile(session, FOR_ANOTHER_SOURCE)
+    form = view.filled = SourceSignIn.read(request.form, source)
     if form.errors:
         return view.page(422)
-    careful = caution_about(session.source.id, form.username)
+    careful = caution_about(source.id, form.username)
     if careful.paused_until is not None:
         return View("paused", session, view.run, careful).page(409)
-    if is_busy(session.person_id, session.source.id):
+    if is_busy(session.person_id, source.id):
         view.notice = "Other sign-ins of yours are under way there. Please wait until one of them is done."
         return view.page(409)
     limits().count(SECRETS_PER_PERSON, "sign-in", str(session.person_id))
     nonce = form_nonce()
     try:
         is_taken = hand_over_sign_in(
-            session, username=form.username, password=form.password, source_fields=form.extra, form=f"{nonce}.s"
+            session, source, username=form.username, password=form.password, source_fields=form.extra, form=f"{nonce}.s"
         )
+    except AnotherSource:
+        return changed_meanwhile(session, FOR_ANOTHER_SOURCE)
     except DeckRefused as error:
         if not error.is_about_what_was_sent:
             raise
@@ -231,7 +244,7 @@ def submit_answer(ref: str) -> ResponseReturnValue:
     if run is None or not is_asking(run) or run.prompt is None:
         return to(session)
     if request.form.get("prompt") != run.prompt.ref:
-        return changed_meanwhile(session)
+        return changed_meanwhile(session, ANSWERED_MEANWHILE)
     view = View("interaction", session, run)
     form = view.filled = Answers.read(request.form, run.prompt)
     if form.errors:
@@ -241,7 +254,7 @@ def submit_answer(ref: str) -> ResponseReturnValue:
         answer(run, run.prompt.ref, form.plain())
     except AlreadyAnswered:
         logs.event("sequence_fail")
-        return changed_meanwhile(session)
+        return changed_meanwhile(session, ANSWERED_MEANWHILE)
     except (DeckError, MustTypeAgain) as error:
         if isinstance(error, DeckRefused) and not error.is_about_what_was_sent:
             raise
@@ -251,9 +264,9 @@ def submit_answer(ref: str) -> ResponseReturnValue:
     return to(session)
 
 
-def changed_meanwhile(session: ConnectSession) -> ResponseReturnValue:
+def changed_meanwhile(session: ConnectSession, notice: str) -> ResponseReturnValue:
     view = view_of(session)
-    view.notice = "That was already answered, or the question changed. This is where things stand now."
+    view.notice = notice
     return view.page(409)
 
 

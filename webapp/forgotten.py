@@ -72,7 +72,9 @@ def submit(token: str) -> ResponseReturnValue:
         return page(token, None)
     if problem := problem_with(reveal(password), person.email):
         return page(token, person, problem)
-    old, new = person.password_hash, hash_password(reveal(password))
+    old = person.password_hash
+    db.session.rollback()  # hold no connection while a core is at it
+    new = hash_password(reveal(password))
     unchanged = update(Person).filter_by(id=person.id, password_hash=old, closing_at=None)
     with writing(person.id):
         if not changed_one(unchanged.values(password_hash=new), person):

@@ -38,6 +38,8 @@ RUNS_PER_PERSON = limit("runs/person", "30/15minutes")
 USERNAMES_PER_PERSON = limit("usernames/person", "60/15minutes")
 """Looks at Deck for the username in a form: each is a call of the few that all people share."""
 API_PER_HOST = limit("api/host", "600/minute")
+RESENDS_PER_DELIVERY = limit("resends/delivery", "10/hour")
+"""Each is up to nine calls, and all of them are kept."""
 API_TRIES_PER_ADDRESS = limit("api-tries/address", "60/15minutes")
 """Calls without a valid key."""
 DOWNLOADS_PER_PERSON = limit("downloads/person", "60/hour")

@@ -18,7 +18,7 @@ from .budget import Lane, calling_as
 from .bus import INBOX, WORK, Bell
 from .closing import CLOSING, close_accounts
 from .current import bus
-from .db import db, now, writing
+from .db import db, writing
 from .deck import DeckBusy, DeckError
 from .hosts.deliveries import CALLERS, Courier
 from .hosts.events import find_abandoned
@@ -131,7 +131,7 @@ class Worker:
 
         with self.app.app_context():
             try:
-                if db.session.scalar(select(kind.id).where(kind.due_at <= now()).limit(1)) is None:
+                if db.session.scalar(select(kind.id).where(*kind.due()).limit(1)) is None:
                     return 0  # the usual case, and no reason to take the write lock
                 with writing():
                     claimed = kind.claim_due(BATCH)

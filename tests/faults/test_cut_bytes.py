@@ -74,13 +74,15 @@ class Journey:
         before = self.counts(*KINDS)
         with self.app.app_context():
             session = self.visit()
-            typed = 0
+            source, typed = session.source, 0
+            assert source is not None
             self.cut(STORE, side, k, times)
             while session.signed_in_at is None:
                 typed += 1
                 try:
                     hand_over_sign_in(
                         session,
+                        source,
                         username="4500123412341234",
                         password="maple-leaf-9",
                         source_fields={},

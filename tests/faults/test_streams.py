@@ -101,7 +101,7 @@ class Town:
         visit = robin.post("/connect/start").url.path
         robin.post(f"{visit}/agree")
         robin.post(f"{visit}/source", data={"source": source})
-        robin.post(f"{visit}/sign-in", data={"username": username, "password": password})
+        robin.post(f"{visit}/sign-in", data={"source": source, "username": username, "password": password})
         return robin, visit
 
     def browsers(self, robin: httpx.Client, count: int) -> list[str]:

@@ -31,8 +31,9 @@ from tests.people import Deck
 from tests.processes import PATIENCE
 from webapp.db import db, writing
 from webapp.hosts.deliveries import CALLERS, may_call
-from webapp.models import Delivery, Endpoint
+from webapp.models import Attempt, Delivery, Endpoint
 from webapp.models.delivery import WAITS
+from webapp.public_ids import public_id
 
 Later = Callable[..., None]
 
@@ -95,6 +96,28 @@ def test_one_delivery_is_sent_again_when_the_company_wants_it(
     assert len(receiver.got) == 2 and receiver.told[0] == receiver.told[1]
     stranger = founded(app, "Somebody Else")
     assert stranger.asks("POST", f"/deliveries/{delivery['delivery_id']}/resend").status_code == 404
+
+
+def test_a_delivery_that_is_sent_again_and_again_stays_small(
+    app: Flask, tidepool: Server, deck: Deck, receiver: Receiver, secret: str, later: Later
+) -> None:
+    owe_one(app)
+    owe_one(app)
+    the_post_goes(deck)
+    first, second = (delivery["delivery_id"] for delivery in tidepool.reads("/deliveries")["data"])
+    answers = [tidepool.asks("POST", f"/deliveries/{first}/resend").status_code for _ in range(11)]
+    assert answers == [202] * 10 + [429]
+    assert tidepool.asks("POST", f"/deliveries/{second}/resend").status_code == 202, "each is counted by itself"
+    later(hours=1)
+    with app.app_context(), writing():
+        ids = {public_id("dlv", one.ref): one.id for one in db.session.scalars(select(Delivery))}
+        many = [Attempt(delivery_id=ids[first], status=500, problem="not_2xx", milliseconds=n) for n in range(30)]
+        db.session.add_all(many)
+    shown = {delivery["delivery_id"]: delivery["attempts"] for delivery in tidepool.reads("/deliveries")["data"]}
+    assert [attempt["milliseconds"] for attempt in shown[first]] == list(range(10, 30)), "the newest twenty, in order"
+    assert len(shown[second]) == 1
+    again = tidepool.asks("POST", f"/deliveries/{first}/resend")
+    assert (again.status_code, again.json()["attempts"]) == (202, shown[first])
 
 
 def drip(handler: BaseHTTPRequestHandler, receiver: Receiver) -> None:

@@ -27,6 +27,7 @@ def test_a_company_catches_up_after_a_time_away(app: Flask, tidepool: Server, la
     later(hours=2)
     since = datetime.now(UTC).isoformat()
     happens(70)
+    later(seconds=6)
     assert len(tidepool.reads("/events")["data"]) == 50
     page = tidepool.http.get("/events", params={"since": since}).json()
     assert page["has_more"]
@@ -47,6 +48,7 @@ def test_events_are_kept_for_a_month(tidepool: Server, deck: Deck, later: Later)
     tidepool.invites()
     later(minutes=31)
     deck.our_watchdog_looks()
+    later(seconds=6)
     assert [event["type"] for event in tidepool.reads("/events")["data"]] == ["connect.session.abandoned"]
     later(days=31)
     deck.our_watchdog_looks()

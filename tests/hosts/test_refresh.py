@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,7 +30,9 @@ def refreshes(tidepool: Server, id: str, **headers: str) -> Any:
     return tidepool.asks("POST", f"/connections/{id}/refresh", **headers)
 
 
-def test_a_refresh_is_a_run_with_its_own_result(tidepool: Server, connection: str, deck: Deck) -> None:
+def test_a_refresh_is_a_run_with_its_own_result(
+    tidepool: Server, connection: str, deck: Deck, later: Callable[..., None]
+) -> None:
     answer = refreshes(tidepool, connection)
     assert answer.status_code == 202
     run = answer.json()
@@ -39,6 +42,7 @@ def test_a_refresh_is_a_run_with_its_own_result(tidepool: Server, connection: st
     done = tidepool.reads(f"/connections/{connection}/runs/{run['run_id']}")
     assert done["status"] == "completed" and done["output"]["account"]
     assert len(tidepool.reads(f"/connections/{connection}/runs")["data"]) == 2
+    later(seconds=6)
     told = [e["type"] for e in tidepool.reads("/events")["data"] if e["data"]["run_id"] == run["run_id"]]
     assert told == ["run.completed"]
 

@@ -16,7 +16,7 @@ from webapp.current import deck
 from webapp.db import db, now, writing
 from webapp.deck import DeckError, Interaction, Signatures, TaskRun
 from webapp.intents import MustTypeAgain, answering, attempts, signing_in
-from webapp.models import Connection, ConnectSession, Event, Intent, Run
+from webapp.models import Connection, ConnectSession, Event, Intent, Run, Source
 from webapp.models.intent import new_key
 
 Patch = pytest.MonkeyPatch
@@ -174,13 +174,13 @@ def written_down_after_the_call(patch: Patch) -> None:
     """First the sign-in is stored at Deck, then there is a row about it."""
     hand_over = connect.hand_over_sign_in
 
-    def call_first(session: ConnectSession, *, form: str, **typed: Any) -> None:
-        if session.connection is not None or session.source is None or Intent.by_form(form):
-            return hand_over(session, form=form, **typed)
-        key, source, person = new_key(), session.source.deck_id or "", session.person_id
+    def call_first(session: ConnectSession, source: Source, *, form: str, **typed: Any) -> None:
+        if session.connection is not None or Intent.by_form(form):
+            return hand_over(session, source, form=form, **typed)
+        key, source_id, person = new_key(), source.deck_id or "", session.person_id
         db.session.rollback()
         try:
-            told = deck().create_credential(source_id=source, external_id=key, key=key, **_named(typed))
+            told = deck().create_credential(source_id=source_id, external_id=key, key=key, **_named(typed))
         except DeckError as error:
             raise MustTypeAgain from error
         with writing(person):

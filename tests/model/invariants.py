@@ -59,6 +59,11 @@ class Invariants:
         query = f"SELECT ref FROM {table} JOIN person ON person.id = person_id WHERE email = ? ORDER BY {table}.id"
         return [row["ref"] for row in self.rows(query, f"{who}@sample.example")]
 
+    def source_of(self, visit: str) -> str:
+        """What its sign-in form names; "" while none is picked."""
+        query = "SELECT slug FROM source JOIN connect_session ON source_id = source.id WHERE connect_session.ref = ?"
+        return "".join(row["slug"] for row in self.rows(query, visit))
+
     def visits_that_ask(self) -> list[tuple[str, str, str]]:
         """Who would see a question, in which visit, and which run of Deck's asks it."""
         return [(row["email"].partition("@")[0], row["ref"], row["deck_id"]) for row in self.rows(ASKING)]

@@ -88,6 +88,7 @@ class Machine(RuleBasedStateMachine):
         page = self._posts(
             who,
             f"/connect/{self.visits[who][nth]}/sign-in",
+            source=self.promises.source_of(self.visits[who][nth]),
             username=username_of(who),
             password=self._types(),
             form=form,

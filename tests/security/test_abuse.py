@@ -13,6 +13,7 @@ from webapp.limits import limit
 from webapp.models import VisitEvent
 
 CARD = MAPLE[1]
+SIGN_IN = {"source": "northlight-power", "username": NORTHLIGHT[1], "password": NORTHLIGHT[2]}
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_after_three_refusals_no_route_tries_a_fourth_time(robin_at_maple: tuple
     refuse(house, robin)
     assert robin.view() == "paused"
     session, tried = robin.page.url.path, len(house.deck.objects("task_runs"))
-    form = {"username": CARD, "password": "wrong-4"}
+    form = {"source": "maple-and-main", "username": CARD, "password": "wrong-4"}
     for path in ("sign-in", "again", "answer", "agree"):
         robin.posts(f"{session}/{path}", form)
     robin.posts("/connect/start", {"source": "maple-and-main"})
@@ -202,7 +203,7 @@ def test_a_visit_somebody_left_takes_no_password_any_more(own: House) -> None:
     robin.picks("Northlight Power")
     session = robin.page.url.path
     robin.posts(f"{session}/leave")
-    robin.posts(f"{session}/sign-in", {"username": NORTHLIGHT[1], "password": NORTHLIGHT[2]})
+    robin.posts(f"{session}/sign-in", SIGN_IN)
     assert own.deck.objects("credentials") == []
 
 
@@ -210,7 +211,7 @@ def test_nobody_types_a_password_before_agreeing(own: House) -> None:
     robin = own.visitor("robin@sample.example")
     robin.posts("/connect/start", {"source": "northlight-power"})
     session = robin.page.url.path
-    robin.posts(f"{session}/sign-in", {"username": NORTHLIGHT[1], "password": NORTHLIGHT[2]})
+    robin.posts(f"{session}/sign-in", SIGN_IN)
     assert robin.view() == "consent"
     assert own.deck.objects("credentials") == []
 
@@ -227,6 +228,6 @@ def test_an_expired_visit_takes_no_password(own: House, later: Callable[..., Non
     robin.picks("Northlight Power")
     session = robin.page.url.path
     later(minutes=61)
-    robin.posts(f"{session}/sign-in", {"username": NORTHLIGHT[1], "password": NORTHLIGHT[2]})
+    robin.posts(f"{session}/sign-in", SIGN_IN)
     assert robin.view() == "expired"
     assert own.deck.objects("credentials") == []

@@ -14,6 +14,7 @@ from tests.security.test_headers import assert_hardened
 from tests.security.tools import FORM, OURS, Reply, ask
 
 CANARY = "CANARY-8f14e45fceea167a5a36dedd4bea2543"
+HERE = b"source=maple-and-main&"
 MANY = b"&".join(b"f%d=1" % n for n in range(400_000))
 
 
@@ -34,34 +35,37 @@ def at_sign_in(own: House) -> tuple[House, Visitor, str]:
 
 
 PART = '--b\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n{}\r\n'
+USER = PART.format("source", "", "maple-and-main") + PART.format("username", "", "u")
 FILE = PART.format("password", '; filename="p.txt"\r\nContent-Type: text/plain', CANARY)
 JSON = f'{{"username": "u", "password": "{CANARY}"}}'.encode()
 SECRET = f"password={CANARY}".encode()
 
 BODIES = {
-    "nothing": (b"", FORM, 422),
-    "spaces only": (b"username=+++&password=" + CANARY.encode(), FORM, 422),
-    "no password": (b"username=u", FORM, 422),
-    "array password": (f"username=u&password[]={CANARY}&password[0]={CANARY}".encode(), FORM, 422),
-    "nul in the username": (b"username=u%00&" + SECRET, FORM, 422),
-    "nul in the password": (b"username=u&" + SECRET + b"%00", FORM, 422),
-    "too long a password": (b"username=u&" + SECRET * 1 + b"a" * 1_024, FORM, 422),
-    "too long a username": (b"username=" + b"u" * 1_025 + b"&" + SECRET, FORM, 422),
-    "too much": (b"username=u&" + SECRET + b"a" * 16_000, FORM, 413),
+    "no source": (b"username=u&" + SECRET, FORM, 409),
+    "another source": (b"source=northlight-power&username=u&" + SECRET, FORM, 409),
+    "nothing but the source": (HERE, FORM, 422),
+    "spaces only": (HERE + b"username=+++&password=" + CANARY.encode(), FORM, 422),
+    "no password": (HERE + b"username=u", FORM, 422),
+    "array password": (HERE + f"username=u&password[]={CANARY}&password[0]={CANARY}".encode(), FORM, 422),
+    "nul in the username": (HERE + b"username=u%00&" + SECRET, FORM, 422),
+    "nul in the password": (HERE + b"username=u&" + SECRET + b"%00", FORM, 422),
+    "too long a password": (HERE + b"username=u&" + SECRET * 1 + b"a" * 1_024, FORM, 422),
+    "too long a username": (HERE + b"username=" + b"u" * 1_025 + b"&" + SECRET, FORM, 422),
+    "too much": (HERE + b"username=u&" + SECRET + b"a" * 16_000, FORM, 413),
     "400,000 fields": (MANY + b"&" + SECRET, FORM, 413),
-    "8,000 fields": (b"a&" * 7_900 + SECRET, FORM, 422),
-    "json": (JSON, "application/json", 422),
-    "json called a form": (JSON, FORM, 422),
-    "json called text": (JSON, "text/plain", 422),
-    "xml": (f"<password>{CANARY}</password>".encode(), "application/xml", 422),
-    "a file": ((PART.format("username", "", "u") + FILE + "--b--").encode(), "multipart/form-data; boundary=b", 422),
+    "8,000 fields": (HERE + b"a&" * 7_900 + SECRET, FORM, 422),
+    "json": (JSON, "application/json", 409),
+    "json called a form": (JSON, FORM, 409),
+    "json called text": (JSON, "text/plain", 409),
+    "xml": (f"<password>{CANARY}</password>".encode(), "application/xml", 409),
+    "a file": ((USER + FILE + "--b--").encode(), "multipart/form-data; boundary=b", 422),
     "101 parts": ((PART.format("a", "", "1") * 101 + FILE + "--b--").encode(), "multipart/form-data; boundary=b", 413),
-    "no boundary": (FILE.encode(), "multipart/form-data", 422),
-    "never ends": (PART.format("password", "", CANARY).encode()[:-10], "multipart/form-data; boundary=b", 422),
-    "a strange charset": (b"u=%ff&" + SECRET, FORM + "; charset=utf-7", 422),
-    "bytes that are no text": (b"username=\xff\xfe&" + SECRET, FORM, 422),
-    "no type": (SECRET, "", 422),
-    "a broken type": (SECRET, "application/;=x\u00e9", 422),
+    "no boundary": (FILE.encode(), "multipart/form-data", 409),
+    "never ends": (PART.format("password", "", CANARY).encode()[:-10], "multipart/form-data; boundary=b", 409),
+    "a strange charset": (HERE + b"u=%ff&" + SECRET, FORM + "; charset=utf-7", 422),
+    "bytes that are no text": (b"username=\xff\xfe&" + SECRET, FORM, 409),
+    "no type": (SECRET, "", 409),
+    "a broken type": (SECRET, "application/;=x\u00e9", 409),
 }
 
 
@@ -102,7 +106,7 @@ def test_a_secret_reaches_deck_exactly_as_it_was_typed(own: House) -> None:
 
 def test_of_a_repeated_password_the_first_counts(at_sign_in: tuple[House, Visitor, str]) -> None:
     house, robin, path = at_sign_in
-    body = b"username=u&password=first&password=second&username=v"
+    body = HERE + b"username=u&password=first&password=second&username=v"
     assert ask(house.app, "POST", path, headers=OURS, body=body, cookie=cookie_of(robin)).status == 303
     assert [c["_password"] for c in house.deck.objects("credentials")] == ["first"]
 
@@ -123,7 +127,7 @@ def test_a_sign_in_that_lies_about_its_length_or_is_huge_is_not_read(at_sign_in:
         sent = {"CONTENT_LENGTH": "", "wsgi.input": Endless(), **environ}
         reply = ask(house.app, "POST", path, headers=OURS, cookie=cookie_of(robin), **sent)
         # Of a chunked body Werkzeug hands on what fits; the rest is never read, and the form is none.
-        assert reply.status == (422 if "wsgi.input_terminated" in environ else 413)
+        assert reply.status == (409 if "wsgi.input_terminated" in environ else 413)
         assert_small_no(reply)
         assert house.deck.objects("credentials") == []
     for length in ("abc", "-5", "1e3", "0x10"):

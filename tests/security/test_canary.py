@@ -150,6 +150,8 @@ def wrong_answers(story: Story) -> None:
 
 def form_mistakes(story: Story) -> None:
     path = story.robin.page.url.path + "/sign-in"
+    assert story.robin.posts(path, {"username": USERNAME, "password": PASSWORD}).status_code == 409
+    here = {"source": story.robin.field("source").get("value", "")}
     for data in (
         {"username": "", "password": PASSWORD},
         {"username": USERNAME, "password": PASSWORD + "\x00"},
@@ -157,7 +159,7 @@ def form_mistakes(story: Story) -> None:
         {"username": "a" * 1_025, "password": PASSWORD},
         {"password": PASSWORD},
     ):
-        assert story.robin.posts(path, data).status_code == 422
+        assert story.robin.posts(path, here | data).status_code == 422
     assert story.robin.posts(path, {"username": USERNAME, "password": PASSWORD * 500}).status_code == 413
     story.robin.posts(path.replace("sign-in", "answer"), {"prompt": "x", "f0": ANSWER})
     story.robin.posts(path.replace("sign-in", "nothing"), {"password": PASSWORD})

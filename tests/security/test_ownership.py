@@ -139,5 +139,6 @@ def test_a_form_cannot_set_what_it_does_not_ask_for(robin: Visitor, field: str) 
     robin.posts("/connect/start", {field: "2", "source": "maple-and-main"})
     assert robin.view() == "consent"
     robin.posts(f"{robin.page.url.path}/agree", {field: "2"})
-    robin.posts(f"{robin.page.url.path}/sign-in", {field: "2", "username": MAPLE[1], "password": MAPLE[2]})
+    typed = {"source": "maple-and-main", "username": MAPLE[1], "password": MAPLE[2]}
+    robin.posts(f"{robin.page.url.path}/sign-in", {field: "2", **typed})
     assert robin.view() == "progress"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -22,6 +23,7 @@ from webapp.models import (
     Run,
     Staff,
     StaffToken,
+    refs,
 )
 from webapp.support import search
 from webapp.support.words import CONNECTION_WORDS, RUN_WORDS
@@ -162,6 +164,24 @@ def test_part_of_a_name_is_a_list_grouped_by_kind(agent: Visitor) -> None:
     assert "Sources" in agent.sees()
     agent.presses("Northlight Power")
     assert agent.page.url.path == "/support/sources/northlight-power"
+
+
+def test_when_the_short_codes_run_out_people_get_longer_ones(
+    robin: Visitor, agent: Visitor, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refs, "LETTERS", "K")  # so there are 10,000 short ones instead of five million
+    with app.app_context(), writing():
+        robins = db.session.scalars(db.select(Person.id)).one()
+        one = {"person_id": robins, "status": 500, "page": "connect.show", "request_id": ""}
+        db.session.execute(db.insert(ErrorReport), [one | {"support_code": f"KK-{n:04d}"} for n in range(10_000)])
+        db.session.add(ErrorReport(**one))
+    with app.app_context():
+        code = db.session.scalars(db.select(ErrorReport).order_by(ErrorReport.id.desc()).limit(1)).one().support_code
+    assert re.fullmatch(r"KKK\d{4}", code)
+    for written in (code, code.lower(), f"{code[:3]}-{code[3:]}", f"{code[:3]} {code[3:]}"):
+        agent.opens(f"/support/search?q={written}")
+        assert agent.page.url.path == f"/support/people/{robins}"
+        assert code in agent.sees()
 
 
 def test_the_code_of_an_earlier_visit_opens_that_visit(robin: Visitor, deck: Deck, agent: Visitor, app: Flask) -> None:

@@ -88,6 +88,19 @@ def test_somebody_on_the_team_comes_in_without_a_password(house: Flask) -> None:
     assert not [c.name for c in visitor.http.cookies.jar if c.name == "gangway-sso"], "what was kept is forgotten"
 
 
+def test_nobody_holds_a_connection_while_the_provider_thinks(house: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, answers = list[int](), Provider.__call__
+
+    def thinks(provider: Provider, *asked: Any) -> Any:
+        with house.app_context():
+            held.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return answers(provider, *asked)
+
+    monkeypatch.setattr(Provider, "__call__", thinks)
+    assert is_in(comes_by_it(house))
+    assert held == [0] * len(held) != []
+
+
 @pytest.mark.parametrize(
     ("lies", "reason"),
     [

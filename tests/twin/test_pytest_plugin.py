@@ -184,7 +184,7 @@ import os
 import httpx
 from webapp.worker import Worker
 
-SIGN_IN = {"username": "robin", "password": "pw"}
+SIGN_IN = {"source": "northlight-power", "username": "robin", "password": "pw"}
 
 def test_one(twin, deck_app):
     assert os.environ["DECK_BASE_URL"] == twin.base_url

@@ -115,9 +115,10 @@ def connect(person_id: int, slug: str, username: str, password: str) -> None:
     """One visit to the flow, without a browser."""
     with writing():
         source, task = Source.by_slug(slug), Task.first()
+        assert source is not None
         session = ConnectSession(person_id=person_id, source=source, task=task, consented_at=now())
         db.session.add(session)
-    hand_over_sign_in(session, username=username, password=password, source_fields={}, form=session.ref)
+    hand_over_sign_in(session, source, username=username, password=password, source_fields={}, form=session.ref)
     start_run(session, input=None, form=f"{session.ref}.r")
 
 

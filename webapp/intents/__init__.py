@@ -8,10 +8,11 @@ from .answering import AlreadyAnswered, answer
 from .attempts import attempt, carry_out
 from .disconnecting import disconnect, plan_disconnect
 from .running import plan_run, plan_stop, start_run, stop_run
-from .signing_in import MustTypeAgain, hand_over_sign_in
+from .signing_in import AnotherSource, MustTypeAgain, hand_over_sign_in
 
 __all__ = [
     "AlreadyAnswered",
+    "AnotherSource",
     "MustTypeAgain",
     "answer",
     "attempt",

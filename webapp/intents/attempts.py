@@ -41,12 +41,13 @@ def looks_up(kind: str) -> Callable[[CarryOut], CarryOut]:
 
 def carry_out(intent_id: int) -> None:
     """Finish an intent nobody looks after any more; what does not work now is due again later."""
-    intent = db.session.get_one(Intent, intent_id)
-    if intent.state == "pending":
-        attempt(intent)
+    attempt(db.session.get_one(Intent, intent_id))
 
 
 def attempt(intent: Intent) -> None:
+    """Unless somebody else has settled it by now."""
+    if intent.state != "pending":
+        return
     kind, owner = intent.kind, intent.owner
     do = _look_up.get(kind, _carry_out[kind]) if intent.is_too_old else _carry_out[kind]
     try:
@@ -58,7 +59,9 @@ def attempt(intent: Intent) -> None:
 
 
 def put_off(intent: Intent, error: DeckError) -> None:
-    """Inside `writing()`: again later, and not before Deck wants it."""
+    """Inside `writing()`: again later, and not before Deck wants it; never again once somebody else has settled it."""
+    if intent.state != "pending":
+        return
     wait = error.retry_after if isinstance(error, DeckBusy) else None
     problem = error.code or type(error).__name__
     log.warning("deck: %s %s later: %s request=%s", intent.kind, intent.id, error, error.request_id)

@@ -12,7 +12,7 @@ from ..db import db, writing
 from ..deck import Credential, DeckError, DeckRefused, NotFound
 from ..guard import username_digest
 from ..hosts.events import note
-from ..models import Connection, ConnectSession, Intent
+from ..models import Connection, ConnectSession, Intent, Source
 from ..models.connection import masked
 from .attempts import attempt, carries_out, in_time, put_off, refused
 from .disconnecting import plan_disconnect
@@ -24,16 +24,29 @@ class MustTypeAgain(Exception):
     """What was typed may or may not have arrived, and we keep no copy of it."""
 
 
+class AnotherSource(Exception):
+    """The visit is at another source by now than the one this was typed for. Deck was told nothing."""
+
+
 def hand_over_sign_in(
-    session: ConnectSession, *, username: str, password: str, source_fields: Mapping[str, str], form: str
+    session: ConnectSession,
+    source: Source,
+    *,
+    username: str,
+    password: str,
+    source_fields: Mapping[str, str],
+    form: str,
 ) -> bool:
-    """Give a sign-in to Deck's vault. The password is an argument and nothing else.
+    """Give a sign-in at *source* to Deck's vault. The password is an argument and nothing else.
 
     Whether the visit may go on with it: not while another tab's is on its way, nor once its connection is over.
-    Raises `DeckRefused` when Deck does not take it, `MustTypeAgain` when nobody can tell whether it did.
+    Raises `AnotherSource` when it is not for the source the visit is at, `DeckRefused` when Deck does not take it,
+    `MustTypeAgain` when nobody can tell whether it did.
     """
     owner = session.person_id
     with writing(owner):
+        if session.source_id != source.id:
+            raise AnotherSource
         connection, first = session.connection, Intent.by_form(form)
         if first is not None:
             return first.state == "done"  # a double click
@@ -41,9 +54,8 @@ def hand_over_sign_in(
             return False
         session.touch()
         if connection is None:
-            assert session.source_id is not None
             host_id = session.person.host_id
-            connection = Connection(person_id=session.person_id, host_id=host_id, source_id=session.source_id)
+            connection = Connection(person_id=session.person_id, host_id=host_id, source_id=source.id)
             session.connection = connection
         kind = "credential.change" if connection.deck_id else "credential.store"
         intent = Intent(kind=kind, connection=connection, form=form)
@@ -96,12 +108,15 @@ def hand_over_sign_in(
 
 
 def _nobody_knows(intent: Intent, error: DeckError) -> None:
+    """Inside `writing()`. This process may have slept, and another one settled it: as lost, or because it found it."""
     if intent.kind == "credential.change":
         log.warning("deck: %s %s: %s request=%s", intent.kind, intent.id, error, error.request_id)
         intent.settle("lost", error=error.code or type(error).__name__, request_id=error.request_id)
-    else:  # it may turn up yet, and nobody would know of it
+    elif intent.state == "pending":  # it may turn up yet, and nobody would know of it
         intent.kind = "credential.forget"
         put_off(intent, error)
+    elif intent.state == "lost":
+        intent.reopen("credential.forget")
 
 
 def _look_up(source_id: str, key: str) -> Credential | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import ForeignKey, Index, String, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, or_, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from ..budget import Lane
@@ -72,12 +72,17 @@ class Connection(Model):
         host_events().connection_became(self, was)
         return True
 
+    @staticmethod
+    def due() -> tuple[ColumnElement[bool], ...]:
+        """What `claim_due` finds."""
+        free = or_(Connection.lease_until.is_(None), Connection.lease_until <= now())
+        return Connection.due_at <= now(), Connection.deck_id.is_not(None), free
+
     @classmethod
     def claim_due(cls, limit: int) -> list[tuple[int, Lane]]:
         """Ids of connections to ask Deck about, each given its next time, as `Run.claim_due` does."""
-        query = select(Connection).where(Connection.due_at <= now(), Connection.deck_id.is_not(None))
-        query = query.where(or_(Connection.lease_until.is_(None), Connection.lease_until <= now()))
-        query = query.order_by(Connection.due_at).limit(limit).with_for_update(skip_locked=True)
+        query = select(Connection).where(*cls.due()).order_by(Connection.due_at)
+        query = query.limit(limit).with_for_update(skip_locked=True)
         connections = list(db.session.scalars(query))
         for connection in connections:
             connection.due_at, connection.lease_until = now() + LOOK_AGAIN, now() + LEASE

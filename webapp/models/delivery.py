@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, exists, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, exists, func, or_, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from ..db import Json, Model, Moment, db, now
@@ -27,6 +27,8 @@ OVERLAP = timedelta(hours=24)
 PAUSE_AFTER = timedelta(hours=24)
 WAITS = [timedelta(seconds=s) for s in (5, 30, 120, 600, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600)]
 """After the first try, the second, …: a day in all, then it has failed."""
+MOST_SHOWN = 20
+"""Attempts of one delivery that its host is shown."""
 
 
 class Endpoint(Model):
@@ -101,9 +103,12 @@ class Endpoint(Model):
 
     @classmethod
     def claim_due(cls, limit: int) -> list[int]:
-        """Ids of endpoints to call, whose turn was longest ago first. Inside `writing()`."""
+        """Ids of endpoints to call, whose turn was longest ago first. Inside `writing()`.
+
+        Also those that something new is being written for: that refers to them and changes nothing.
+        """
         query = select(Endpoint).where(*cls._due()).order_by(Endpoint.lease_until.nulls_first(), Endpoint.id)
-        endpoints = list(db.session.scalars(query.limit(limit).with_for_update(skip_locked=True)))
+        endpoints = list(db.session.scalars(query.limit(limit).with_for_update(skip_locked=True, key_share=True)))
         for endpoint in endpoints:
             endpoint.lease_until = now() + LEASE
         return [endpoint.id for endpoint in endpoints]
@@ -222,6 +227,18 @@ class Attempt(Model):
     at: Mapped[Moment] = mapped_column(default=now)
 
     delivery: Mapped[Delivery] = relationship(back_populates="attempts")
+
+    @classmethod
+    def newest_of(cls, deliveries: Collection[Delivery]) -> dict[int, list[Attempt]]:
+        """By delivery, oldest first: as many as a day brings and a few more, as one may be sent again for ever."""
+        nth = func.row_number().over(partition_by=cls.delivery_id, order_by=cls.id.desc())
+        ids = [delivery.id for delivery in deliveries]
+        newest = select(cls.id, nth.label("nth")).where(cls.delivery_id.in_(ids)).subquery()
+        query = select(cls).join(newest, newest.c.id == cls.id).where(newest.c.nth <= MOST_SHOWN).order_by(cls.id)
+        found: dict[int, list[Attempt]] = {id: [] for id in ids}
+        for attempt in db.session.scalars(query):
+            found[attempt.delivery_id].append(attempt)
+        return found
 
 
 def new_secret() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import ForeignKey, Index, String, Text, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .. import metrics
@@ -118,10 +118,15 @@ class Intent(Model):
         query = select(Intent.id).filter_by(connection_id=run.connection_id, run_id=run.id, state="pending")
         return db.session.scalar(query.filter_by(kind="run.cancel").limit(1)) is not None
 
+    @staticmethod
+    def due() -> tuple[ColumnElement[bool], ...]:
+        """What `claim_due` finds. The state comes first in the index: without it every intent would be looked at."""
+        return Intent.state == "pending", Intent.due_at <= now()
+
     @classmethod
     def claim_due(cls, limit: int) -> list[tuple[int, Lane]]:
         """Ids of intents nobody looks after, longest overdue first; whoever claims them has the lease now."""
-        query = select(Intent).where(Intent.state == "pending", Intent.due_at <= now()).order_by(Intent.due_at)
+        query = select(Intent).where(*cls.due()).order_by(Intent.due_at)
         intents = list(db.session.scalars(query.limit(limit).with_for_update(skip_locked=True)))
         for intent in intents:
             intent.due_at = now() + LEASE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, select, update
+from sqlalchemy import ForeignKey, Index, String, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from ..db import Json, Model, Moment, add_row, changed_one, db, now
@@ -40,11 +40,12 @@ class Invitation(Model):
     """One use: whoever opens it first is the person it was made for."""
 
     __tablename__ = "invitation"
+    __table_args__ = (Index(None, "opened_at", "expires_at"), Index(None, "host_id", "opened_at"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[Ref]
     connect_session_id: Mapped[int] = mapped_column(ForeignKey("connect_session.id", ondelete="CASCADE"), unique=True)
-    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), index=True)
+    host_id: Mapped[int] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"))
     host_key_id: Mapped[int | None] = mapped_column(ForeignKey("host_key.id", ondelete="SET NULL"), index=True)
     """The key the link was made with; null when no key made it, as when support did."""
     form: Mapped[str | None] = mapped_column(String(300), unique=True)

@@ -179,6 +179,15 @@ class Run(Model):
         query = select(Run).filter_by(connection_id=connection.id, status="completed").order_by(Run.id.desc())
         return db.session.scalar(query.options(joinedload(Run.task)).limit(1))
 
+    @staticmethod
+    def due(*is_told: bool) -> tuple[ColumnElement[bool], ...]:
+        """What `claim_due` finds; all of it, or only what is due for one reason.
+
+        The reason comes first in the index: without it every run there ever was would be looked at.
+        """
+        free = or_(Run.lease_until.is_(None), Run.lease_until <= now())
+        return Run.is_told.in_(is_told or (True, False)), Run.due_at <= now(), Run.deck_id.is_not(None), free
+
     @classmethod
     def claim_due(cls, limit: int) -> list[tuple[int, Lane]]:
         """Ids of runs to ask Deck about: first those with news, then the longest overdue. Inside `writing()`.
@@ -186,11 +195,9 @@ class Run(Model):
         Each is due again when its lease ends, in case whoever asks dies. News that come in while somebody asks make
         it due at once, and nothing that is done afterwards takes that back (`looked`).
         """
-        due = select(Run).where(Run.due_at <= now(), Run.deck_id.is_not(None))
-        due = due.where(or_(Run.lease_until.is_(None), Run.lease_until <= now())).order_by(Run.due_at)
         runs: list[Run] = []
         for is_told in (True, False):
-            query = due.where(Run.is_told == is_told).limit(limit - len(runs))
+            query = select(Run).where(*cls.due(is_told)).order_by(Run.due_at).limit(limit - len(runs))
             runs += db.session.scalars(query.with_for_update(skip_locked=True))
         lanes = [(run.id, Lane.NEWS if run.is_told else Lane.SWEEPS) for run in runs]
         for run in runs:

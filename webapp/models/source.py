@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import String, select
+from sqlalchemy import String, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..db import Json, Model, Moment, db, now
+from ..db import Json, Model, Moment, changed_one, db, now
 from .refs import DeckId
 
 TROUBLE_LASTS = timedelta(minutes=30)
@@ -79,12 +79,15 @@ class Source(Model):
         return "down" if self.failures >= DOWN_AFTER else "unsteady"
 
     def note_run(self, codes: set[str]) -> None:
-        """A run ended with these error codes: trouble at the site adds up until a run gets through."""
+        """A run ended with these error codes: trouble at the site adds up until a run gets through.
+
+        The database counts: runs of several people end at once, and what they hold guards them, not this row.
+        """
+        this = update(Source).where(Source.id == self.id)
         if codes & SITE_TROUBLE:
-            self.failures += 1
-            self.failed_at = now()
+            changed_one(this.values(failures=Source.failures + 1, failed_at=now()), self)
         elif not codes or codes & {"auth_invalid"}:
-            self.failures = 0
+            changed_one(this.where(Source.failures > 0).values(failures=0), self)
 
     @classmethod
     def by_slug(cls, slug: str) -> Source | None:

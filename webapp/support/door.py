@@ -128,6 +128,7 @@ def checked_password(staff: Staff | None) -> tuple[str, str]:
     if len(given.encode()) > LONGEST:
         given = ""
     kept = staff.password_hash if staff else None
+    db.session.rollback()  # hold no connection while a core is at it
     if not is_password(kept, given, STAFFS_TURNS) or kept is None:
         return "", ""
     return kept, hash_password(given, STAFFS_TURNS) if is_outdated(kept) else kept

@@ -117,6 +117,7 @@ def change_password() -> ResponseReturnValue:
     given = request.form.get("password", "")
     if problem := problem_with(given, me().email):
         return again(password=problem)
+    db.session.rollback()  # hold no connection while a core is at it
     anew = hash_password(given, STAFFS_TURNS)
     with writing():
         staff = hold(who)

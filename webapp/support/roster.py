@@ -82,7 +82,7 @@ def end_everything(staff: Staff) -> None:
 def keep_an_admin(staff: Staff) -> None:
     """`NotAllowed` if nobody else could run the team. Two who remove each other wait for each other here."""
     query = select(Staff).where(Staff.role == "admin", Staff.disabled_at.is_(None)).order_by(Staff.id)
-    admins = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
+    admins = db.session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)).all()
     able = [admin for admin in admins if admin.password_hash is not None or config().oidc_issuer]
     if staff in able and len(able) == 1:
         raise NotAllowed("This is the last admin. Make somebody else an admin first.")

@@ -32,6 +32,7 @@ from ..models import (
     Source,
     Staff,
 )
+from ..models.refs import support_code_in
 from ..outcomes import BY_CODE
 from ..pages import RUN_WORDS as PEOPLES_RUN_WORDS
 from ..pages import STATUS_WORDS
@@ -43,7 +44,6 @@ from .words import CONNECTION_WORDS, RUN_WORDS, who_of
 
 LONGEST = 300
 MOST = 20
-SUPPORT_CODE = re.compile(r"([A-Za-z]{2})[\s\u2010-\u2015-]?([0-9]{4})")
 PUBLIC_ID = re.compile(r"(conn|run|visit|cs|dlv|host|staff|issue|evt)_([A-Za-z0-9_-]{16})")
 BARE_REF = re.compile(r"[A-Za-z0-9_-]{16}")
 PERSON_ID = re.compile(r"person_([0-9]{1,9})")
@@ -107,10 +107,9 @@ def support_codes(query: str) -> Iterator[Hit]:
 
     The latest visit is told on its connection's page, an earlier one on its own.
     """
-    found = SUPPORT_CODE.fullmatch(query)
-    if found is None:
+    code = support_code_in(query)
+    if code is None:
         return
-    code = f"{found[1].upper()}-{found[2]}"
     visit = db.session.scalar(with_connection(select(ConnectSession).filter_by(support_code=code)))
     if visit is not None:
         is_latest = visit.connection is None or ConnectSession.about(visit.connection)[:1] == [visit]

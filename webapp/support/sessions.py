@@ -45,6 +45,9 @@ def end_all(staff: Staff, but: int | None = None) -> int:
 
 
 def hold(id: int) -> Staff:
-    """Somebody's row, which nobody else changes until the commit. Inside `writing()`."""
-    query = select(Staff).filter_by(id=id).with_for_update().execution_options(populate_existing=True)
-    return db.session.scalars(query).one()
+    """Somebody's row, which nobody else changes until the commit. Inside `writing()`.
+
+    Others may refer to it meanwhile: an entry in the audit log does, and whoever writes one has its lock already.
+    """
+    query = select(Staff).filter_by(id=id).with_for_update(key_share=True)
+    return db.session.scalars(query.execution_options(populate_existing=True)).one()

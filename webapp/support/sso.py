@@ -13,7 +13,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from .. import logs
 from ..current import config, limits
-from ..db import now, writing
+from ..db import db, now, writing
 from ..door import network
 from ..limits import SSO_PER_ADDRESS
 from ..models import Staff
@@ -47,6 +47,7 @@ def sso() -> ResponseReturnValue:
     age: dict[str, Any] = {"max_age": AT_MOST_HOURS * 3600}
     if request.args.get("again"):
         age = {"max_age": 0, "prompt": "login"}
+    db.session.rollback()  # hold no connection while the provider thinks
     try:
         asked = there.asks(**age)
     except Exception as error:  # whatever a provider may answer, nobody gets in by it
@@ -76,6 +77,7 @@ def sso_callback() -> ResponseReturnValue:
     is_answer = hmac.compare_digest(kept["state"].encode(), request.args.get("state", "").encode())
     if not is_answer or "code" not in request.args:
         return refused("state")
+    db.session.rollback()  # as above
     try:
         told = there.claims(request.args["code"], nonce=kept["nonce"], code_verifier=kept["code_verifier"])
     except Exception as error:  # as above

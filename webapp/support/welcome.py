@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from .. import logs
-from ..db import writing
+from ..db import db, writing
 from ..deck.reading import clean_text
 from ..forms import Secret, reveal
 from ..models import Staff
@@ -58,6 +58,7 @@ def submit_welcome(token: str) -> ResponseReturnValue:
     form = Welcome.read(request.form, staff.email)
     if form.errors:
         return welcome_page(token, staff, form), 422
+    db.session.rollback()  # hold no connection while a core is at it
     password_hash = hash_password(reveal(form.password), STAFFS_TURNS)
     codes: list[str] = []
     with writing():
