@@ -86,7 +86,7 @@ def caution_about(source_id: int, username: str) -> Caution:
     query = (
         select(Run.ended_at)
         .join(Connection, Run.connection_id == Connection.id)
-        .where(Connection.username_digest == username_digest(source_id, username))
+        .filter_by(username_digest=username_digest(source_id, username))
         .where(Run.ended_at > now() - REJECTED_PAUSE, Run.trouble.startswith("auth_invalid/"))
         .order_by(Run.ended_at.desc())
         .limit(PAUSE_USERNAME_AFTER)

@@ -25,7 +25,7 @@ def test_what_waits_and_what_was_parked_is_told_apart(app: Flask, agent: Visitor
     with app.app_context(), writing():
         for n, (type, parked) in enumerate([("task_run.running", ""), ("", "unreadable"), ("x.y", "unknown")]):
             Event.record(deck_id=f"e{n}", webhook_id=f"w{n}", type=type, subject=f"s{n}", body=b"{}", parked=parked)
-        db.session.add(Chore(name="destination", problem="the event destination was switched off"))
+        Chore.named("destination").problem = "the event destination was switched off"
     agent.opens("/support/inbox")
     assert "1, the oldest came" in agent.sees() and "the event destination was switched off" in agent.sees()
     assert "Replay events" not in agent.sees(), "that is for leads"

@@ -103,11 +103,10 @@ def test_what_waits_and_what_failed(town: Town, agent: Visitor) -> None:
 
 def test_chores_with_a_problem_are_shown(town: Town, agent: Visitor) -> None:
     soon = now() + timedelta(minutes=1)
-    town.add(
-        Chore(name="destination", due_at=soon, problem="Deck had switched it off."),
-        Chore(name="purge", due_at=now() - timedelta(hours=1)),
-        Chore(name="closing", due_at=soon),
-    )
+    town.add(Chore(name="purge", due_at=now() - timedelta(hours=1)), Chore(name="closing", due_at=soon))
+    with town.app.app_context(), writing():
+        destination = Chore.named("destination")
+        destination.due_at, destination.problem = soon, "Deck had switched it off."
     agent.opens("/support")
     assert "destination Deck had switched it off. never went well" in agent.sees()
     assert "purge It is overdue: is a worker running?" in agent.sees()
