@@ -1,4 +1,4 @@
-// GangwayConnect 1.2.0, the global that /connect.js makes.
+// GangwayConnect 1.2.1, the global that /connect.js makes.
 
 export as namespace GangwayConnect;
 

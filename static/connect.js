@@ -1,4 +1,4 @@
-/* GangwayConnect 1.2.0: opens the connect flow in a frame on your page. One global, no cookie, no inline style. */
+/* GangwayConnect 1.2.1: opens the connect flow in a frame on your page. One global, no cookie, no inline style. */
 (() => {
   "use strict";
 
@@ -439,7 +439,7 @@
 
   function diagnose() {
     return {
-      version: "1.2.0",
+      version: "1.2.1",
       origin: HOME,
       nested: isNested(),
       dialog: typeof HTMLDialogElement === "function",
@@ -450,8 +450,7 @@
 
   // --- buttons that need no script of the page's own ----------------------------------------------------------
 
-  // A page may show what its users wrote, and cleaners of HTML let data attributes through: so both addresses are the
-  // page's own, and none is a script.
+  // Cleaners of HTML let data attributes through: what a user of the page wrote must lead nowhere else.
   const isOwn = (address) => new URL(address, document.baseURI).origin === window.location.origin;
 
   document.addEventListener("click", (event) => {
@@ -459,7 +458,7 @@
     if (!button || button.gangway) return;
     const { gangwayConnectTokenUrl: tokenUrl, gangwayConnectSuccessUrl: successUrl } = button.dataset;
     if (!isOwn(tokenUrl) || (successUrl && !isOwn(successUrl))) {
-      console.warn("Gangway: a button's addresses must be the page's own.");
+      console.warn("Gangway: a button leads to its own page's origin only.");
       return;
     }
     const tell = (name, detail) => button.dispatchEvent(new CustomEvent(`gangway:${name}`, { detail, bubbles: true }));
@@ -493,5 +492,5 @@
     handler.open();
   });
 
-  window.GangwayConnect = { create, createEmbedded, diagnose, version: "1.2.0" };
+  window.GangwayConnect = { create, createEmbedded, diagnose, version: "1.2.1" };
 })();

@@ -27,7 +27,7 @@ from .models import BrowserSession, Invitation, Run
 from .public_ids import public_id
 from .view import view_of
 
-VERSION = "1.2.0"
+VERSION = "1.2.1"
 """Of `connect.js`. A change in the file is a new version."""
 
 ORIGIN = re.compile(r"https?://[a-z0-9._-]{1,253}(:[0-9]{1,5})?")

@@ -120,7 +120,7 @@ def test_a_button_that_a_user_of_the_page_wrote_leads_nowhere(comes: Comes, shop
     kim.page.evaluate("to => (document.querySelector('#plain').dataset.gangwayConnectSuccessUrl = to)", address)
     kim.page.click("#plain")
     expect(kim.page.locator("dialog")).to_have_count(0)
-    assert "a button's addresses must be the page's own" in kim.complaints.pop()
+    assert "a button leads to its own page's origin only" in kim.complaints.pop()
 
 
 def test_hidden_it_goes_on(kim: Shopper, shop: Shop) -> None:

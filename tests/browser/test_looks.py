@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -159,15 +160,20 @@ def source_sign_in_with_mistakes(robin: Visitor) -> None:
     robin.sees("Please check 3 answers")
 
 
+def a_card() -> str:
+    """Nobody's: six refusals of one pause it, whoever typed it, and all who are here share the installation."""
+    return f"4{uuid.uuid4().int % 10**15:015}"
+
+
 @member
 def source_sign_in_refused(robin: Visitor) -> None:
-    robin.signs_in_at("Maple & Main Bank", "Access card", CARD, "wrong-once-5f0b")
+    robin.signs_in_at("Maple & Main Bank", "Access card", a_card(), "wrong-once-5f0b")
     robin.sees("did not accept that sign-in")
 
 
 @member
 def paused(robin: Visitor) -> None:
-    robin.signs_in_at("Maple & Main Bank", "Access card", CARD, "wrong-once-5f0b")
+    robin.signs_in_at("Maple & Main Bank", "Access card", a_card(), "wrong-once-5f0b")
     robin.sees("Check both, and type your password again.")
     robin.types_a_secret("Password", "wrong-twice-5f0b")
     robin.presses("Sign in")
