@@ -45,6 +45,8 @@ def take(run: Run, told: TaskRun, seen: int) -> bool:
     Inside `writing()`; False when we knew better.
     """
     if not run.move_to(told, seen=seen):
+        if run.version != seen and not run.is_over:
+            run.news()  # something changed here while Deck was asked: ask again
         return False
     if run.status == "completed" and told.output is not None:
         run.sealed_output = vault().seal(told.output, place=run.output_place)

@@ -42,7 +42,7 @@ def the_row_after_the_call() -> None:
             db.session.add_all([run, intent])
             db.session.flush()
             run.adopt(told.id)
-            take(run, told)
+            take(run, told, run.version)
             intent.settle("done")
         announce(run)
 

@@ -280,18 +280,13 @@ class Run(Model):
     def _is_news(self, told: TaskRun, seen: int | None) -> bool:
         """Whether a report counts: nothing does after the end, nor what is dated before what we know.
 
-        What has the same date counts unless something changed here while Deck was asked: then it is asked again.
-        An end counts like that whatever its date, or a date that was wrong once would keep a run open for ever.
+        What has the same date counts unless something changed here while Deck was asked. So does an end whatever its
+        date, or a date that was wrong once would keep a run open for ever.
         """
         if self.is_over:
             return False
-        if self.as_of is None or self.as_of < told.as_of:
-            return True
-        if seen is None or (self.as_of > told.as_of and told.status not in OVER):
-            return False
-        if seen != self.version:
-            self.news()
-        return seen == self.version
+        is_later = self.as_of is None or self.as_of < told.as_of
+        return is_later or (seen == self.version and (self.as_of == told.as_of or told.status in OVER))
 
     def hint(self, status: str, as_of: datetime) -> bool:
         """Take `queued` or `running` from an event's payload, if that is news. Everything else needs a look."""
