@@ -26,3 +26,5 @@ class Act:
     goal: Goal
     instead_of: str = ""
     """The act before which the story could also have taken this way."""
+    dies_in: tuple[str, ...] = ("",)
+    """Parts of the names of the steps it dies at, where others are died at in other acts."""

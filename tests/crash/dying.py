@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.crash import checks
+from tests.crash import bad_days, checks, desk, guest, stories
 from tests.crash.acts import Act
 from tests.crash.program import Step
-from tests.crash.stories import ACTS
 from tests.crash.town import Died, Scene, Town
 from tests.databases import Databases
+
+ACTS = [*stories.ACTS, *desk.ACTS, *guest.ACTS, *bad_days.ACTS]
 
 LEASE = 31.0
 """Seconds after which somebody else may go on with what a dead process was at."""
@@ -43,7 +44,13 @@ class Theatre:
                 town.begins()
                 act.play(town)
                 self.steps[act.name] = list(town.life.steps)
+            acts[-1].goal.reach(town)
             checks.in_the_end(come_to_rest(town), acts[-1].goal)
+
+    def deaths(self, act: Act) -> list[list[Step]]:
+        """Where *act* dies, in groups of steps whose deaths leave the same behind."""
+        groups = alike(self.steps[act.name])
+        return [group for group in groups if any(part in group[0].name for part in act.dies_in)]
 
     def plays(self, act: Act, *, bug: str = "") -> list[Step]:
         """One act without trouble."""

@@ -1,11 +1,11 @@
 """What happens to one person at one bank, in acts; and how they get where they wanted after an act went wrong.
 
-What support does meanwhile is in `desk.py`, and what happens to somebody a company sends in `guest.py`.
+What support does meanwhile is in `desk.py`, what happens to somebody a company sends in `guest.py`, and what Deck does
+on a bad day in `bad_days.py`.
 """
 
 from __future__ import annotations
 
-from tests.crash import desk, guest
 from tests.crash.acts import Act, Goal
 from tests.crash.town import Town, objects
 from tests.deck.once import BANK, CARD, CODE, PASSWORD
@@ -43,11 +43,15 @@ def go_through(town: Town) -> None:
     raise AssertionError(f"no end to it:\n{robin.sees()}")
 
 
+def be_in(town: Town) -> None:
+    town.person.opens("/connections")
+    if town.person.page.url.path != "/connections":
+        town.person.presses("Sign in", email=EMAIL, password=WORD)
+
+
 def _go_in(town: Town) -> None:
     robin = town.person
-    robin.opens("/connections")
-    if robin.page.url.path != "/connections":
-        robin.presses("Sign in", email=EMAIL, password=WORD)
+    be_in(town)
     if BANK in robin.sees():
         to_the_bank(town)
         robin.presses(_to_the_open_run(town) or "Change sign-in")
@@ -254,6 +258,4 @@ ACTS = [
     Act("signs out", lambda town: town.person.presses("Sign out"), OUT),
     Act("deletes the account", deletes_the_account, FORGOTTEN, instead_of="disconnects"),
     Act("the account goes", minutes_pass, FORGOTTEN),
-    *desk.ACTS,
-    *guest.ACTS,
 ]

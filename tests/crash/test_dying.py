@@ -1,7 +1,8 @@
 """Killed between any two steps, started again, clicked again: nothing is lost, nothing is there twice.
 
-Somebody signs up, connects a bank, gives a code, refreshes, stops, signs in anew, disconnects and leaves. Each step of
-our program on the way has a name (`tests.crash.program`); a test is an act, and dies at each of its steps in turn.
+Somebody signs up, connects a bank, gives a code, refreshes, stops, signs in anew, disconnects and leaves, on good days
+of Deck's and on bad ones. Each step of our program on the way has a name (`tests.crash.program`); a test is an act, and
+dies at each of its steps in turn.
 ``CRASH=words`` plays only the cases with these words in their names. Two deaths in a row and PostgreSQL take a quarter
 of an hour for the whole story, so they play a part of it unless ``CRASH_ACTS=all``; ``CRASH_PAIRS=all`` leaves no pair
 out, and holds every one of the deaths that leave the same behind against the first, not only the last.
@@ -16,9 +17,8 @@ import pytest
 
 from tests.crash import bugs
 from tests.crash.acts import Act
-from tests.crash.dying import Theatre, alike, apart
+from tests.crash.dying import ACTS, Theatre, apart
 from tests.crash.ours import writers_and_callers
-from tests.crash.stories import ACTS
 from tests.crash.town import Died
 
 pytestmark = pytest.mark.slow
@@ -57,13 +57,6 @@ ELSEWHERE = {
     "hosts.sessions.expire_session",
     "invited.back",
     "inbox.act_on_or_park",  # a poisonous event: tests/test_webhooks.py
-    "intents.answering._ask_again",  # Deck refuses or fails: tests/test_intents*.py, down to worker._put_off
-    "intents.attempts.attempt",
-    "intents.disconnecting._delete_again",
-    "intents.running._find",
-    "intents.running._stopped_long_ago",
-    "intents.signing_in._forget",
-    "intents.signing_in._look_up",
     "models.browser_session._seen",  # notes every few minutes that somebody was here
     "retention.purge",  # nothing is that old here: tests/test_retention.py
     "retention.purge_some",
@@ -79,7 +72,6 @@ ELSEWHERE = {
     "support.team.invite",
     "support.team.reset_factors",
     "support.welcome.submit_welcome",  # tests/support/test_welcome.py
-    "worker._put_off",
 }
 """What this story does not come to, and who does."""
 
@@ -99,7 +91,7 @@ def reds(theatre: Theatre, act: Act, cases: Iterable[tuple[str, ...]], *, bug: s
 @AN_ACT
 def test_killed_at_any_step(theatre: Theatre, act: Act) -> None:
     """The whole case for every death that leaves something else behind; of the others, that they do not."""
-    groups = alike(theatre.steps[act.name])
+    groups = theatre.deaths(act)
     found = reds(theatre, act, [(first.name,) for first, *_ in groups])
     assert not found, "\n\n".join(found)
     for first, *others in groups:
@@ -112,7 +104,7 @@ def test_killed_again_while_it_recovers(theatre: Theatre, act: Act) -> None:
     """Every pair of deaths that leaves something else behind, and takes a way no earlier recovery of the act took."""
     seen: set[tuple[str, ...]] = set()
     found: list[str] = []
-    for first in apart(theatre.steps[act.name]):
+    for first, *_ in theatre.deaths(act):
         recovery = theatre.dies(act, first.name)
         names = [step.name for step in recovery]
         for second in apart(recovery):
@@ -127,7 +119,7 @@ def test_killed_again_while_it_recovers(theatre: Theatre, act: Act) -> None:
 @some(ON_POSTGRES)
 def test_killed_at_any_step_on_postgres(theatre_on_postgres: Theatre, act: Act) -> None:
     """Every death that leaves something else behind."""
-    found = reds(theatre_on_postgres, act, [(step.name,) for step in apart(theatre_on_postgres.steps[act.name])])
+    found = reds(theatre_on_postgres, act, [(first.name,) for first, *_ in theatre_on_postgres.deaths(act)])
     assert not found, "\n\n".join(found)
 
 
