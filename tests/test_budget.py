@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +139,33 @@ def test_two_processes_on_one_redis_keep_within_it_together(time: Time, tmp_path
             time.passes(pause)
         assert here.used() == there.used()
     assert most_in_ten_seconds(made) == ALL.amount
+
+
+@pytest.mark.parametrize("load", [1, 9])
+def test_three_processes_keep_within_it_while_redis_goes_and_comes(
+    time: Time, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: int
+) -> None:
+    """A little and far too much, spread evenly as a balancer does it; each finds out for itself that Redis is gone."""
+    made: list[float] = []
+    with redis_server(tmp_path) as server:
+        budgets = [Budget(Window(server.url, steady=SECONDS)) for _ in range(3)]
+
+        def busy_for(seconds: int) -> None:
+            for _ in range(seconds):
+                for budget in budgets:
+                    for _ in range(load):
+                        with calling_as(Lane.PEOPLE), suppress(HeldBack):
+                            budget.enter()
+                            made.append(time.now)
+                time.passes(1.0)
+
+        monkeypatch.setattr(webapp.budget, "PATIENCE", 0.0)  # or one who waits holds up the other two
+        for happens in (lambda: None, server.stop, server.start, server.stop, server.start):
+            happens()
+            busy_for(23)
+        assert budgets[0].used() == budgets[2].used(), "and all count in one place again"
+    assert len(made) > 0.9 * min(load * 3, 18) * 5 * 23, "what is allowed is used"
+    assert most_in_ten_seconds(made) <= ALL.amount
 
 
 @pytest.mark.parametrize(

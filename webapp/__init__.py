@@ -42,7 +42,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         support,
         webhooks,
     )
-    from .budget import Budget
+    from .budget import SECONDS, Budget
     from .bus import bus_for
     from .config import Config
     from .current import Parts
@@ -74,7 +74,7 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         MAX_FORM_PARTS=100,
         TRUSTED_HOSTS=None if ":" in config.hostname else [config.hostname],  # an IPv6 address: see errors.py
     )
-    budget = Budget(Window(config.redis_url, may_have_peers=config.may_have_peers))
+    budget = Budget(Window(config.redis_url, may_have_peers=config.may_have_peers, steady=SECONDS))
     app.url_map.merge_slashes = False  # a redirect would count as a failed webhook
     app.extensions["gangway"] = Parts(
         config=config,

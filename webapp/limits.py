@@ -62,9 +62,7 @@ SWEEP_EVERY = 10.0
 ALONE_SHARE = 3
 """Processes that may have peers and cannot see them take a third each of what all of them may.
 
-So three keep within it, and a fourth is one too many. When Redis goes away or comes back, counting begins afresh: in
-the ten seconds around that, three busy ones together may call Deck up to 360 times. Deck then says 429, and they hold
-back. To allow next to nothing for so long would spare Deck that, and everybody who waits would notice.
+So three keep within it, and a fourth is one too many.
 """
 
 log = logging.getLogger("gangway.limits")
@@ -101,24 +99,39 @@ class Window:
     """A moving window. In Redis when there is one; in this process without it, or as long as it is away.
 
     Where it *may have peers*, this process then takes its share and no more.
+
+    One that is *steady* counts here as well what it counts in Redis, and when Redis is back keeps to its share for so
+    many seconds: until everybody has found it again, and Redis has seen a whole window. So processes that share the
+    work evenly keep within the limit also while Redis goes and comes.
     """
 
-    def __init__(self, redis_url: str = "", *, may_have_peers: bool = False) -> None:
+    def __init__(self, redis_url: str = "", *, may_have_peers: bool = False, steady: float = 0.0) -> None:
         self._share = ALONE_SHARE if redis_url or may_have_peers else 1
-        self._alone = MovingWindowRateLimiter(Memory())
+        self._memory = Memory()
+        self._alone = MovingWindowRateLimiter(self._memory)
         self._shared: MovingWindowRateLimiter | None = None
         self._away_until = 0.0
+        self._steady = steady
+        self._settled_at = 0.0
         if redis_url:
             self._shared = MovingWindowRateLimiter(_redis(redis_url))
 
     def hit(self, item: RateLimitItem, *who: str) -> bool:
         """Count one; False when that was one too many."""
-        if shared := self._reachable():
-            try:
-                return shared.hit(item, *who)
-            except StorageError as error:
-                self._lost(error)
-        return self._alone.hit(self._own(item), *who)
+        own, is_settling = self._own(item), time.monotonic() < self._settled_at
+        shared = self._reachable()
+        if shared is None or is_settling:
+            mine = self._alone.hit(own, *who)
+            if shared is None or not mine:
+                return mine
+        try:
+            allowed = shared.hit(item, *who)
+        except StorageError as error:
+            self._lost(error)
+            return is_settling or self._alone.hit(own, *who)
+        if allowed and self._steady and not is_settling:  # by the limit of all: each of them counts
+            self._memory.acquire_entry(own.key_for(*who), item.amount, item.get_expiry())
+        return allowed
 
     def left(self, item: RateLimitItem, *who: str) -> int:
         return self._stats(item, *who)[1]
@@ -134,7 +147,7 @@ class Window:
 
     def _stats(self, item: RateLimitItem, *who: str) -> tuple[float, int, int]:
         """When there is room for one more, how many are left now, and of how many."""
-        if shared := self._reachable():
+        if time.monotonic() >= self._settled_at and (shared := self._reachable()):
             try:
                 return *shared.get_window_stats(item, *who), item.amount
             except StorageError as error:
@@ -150,6 +163,7 @@ class Window:
 
     def _lost(self, error: StorageError) -> None:
         self._away_until = time.monotonic() + TRY_REDIS_AGAIN
+        self._settled_at = self._away_until + TRY_REDIS_AGAIN + self._steady if self._steady else 0.0
         log.warning("redis is away, counting in this process: %s", type(error.storage_error).__name__)
 
 
