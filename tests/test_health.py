@@ -18,6 +18,7 @@ from flask_migrate import upgrade
 
 from tests.conftest import settings
 from tests.databases import PostgresDatabases
+from tests.deck.test_client_bounds import Server
 from tests.processes import PATIENCE, answering, free_ports, running
 from tests.services import postgres
 from tests.test_programs import GANGWAY, gangway
@@ -52,6 +53,13 @@ class Balancer:
 @pytest.fixture
 def balancer(app: Flask) -> Balancer:
     return Balancer(app)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture
@@ -228,6 +236,20 @@ def test_the_worker_alone_has_an_operators_port(tmp_path: Path) -> None:
     with running([*GANGWAY, "worker"], log, environ) as process:
         assert answering(f"http://127.0.0.1:{ops}/readyz", process, log).status_code == 200
         assert "gangway_chore_problem" in httpx.get(f"http://127.0.0.1:{ops}/metrics").text
+
+
+@pytest.mark.slow
+def test_a_worker_told_to_end_does_not_wait_for_whom_it_asks(tmp_path: Path, server: Server) -> None:
+    """Deck takes our call and never says a word."""
+    asked = threading.Event()
+    server.behaviour = lambda connection: asked.set() or connection.recv(1)  # type: ignore[func-returns-value]
+    log, deck = tmp_path / "worker.log", f"http://{server.address}/v2"
+    environ = environment(tmp_path, free_ports(), free_ports()) | {"DECK_BASE_URL": deck}
+    assert gangway("db", "upgrade", environ=environ).returncode == 0
+    with running([*GANGWAY, "worker"], log, environ) as process:
+        assert asked.wait(PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
 
 
 @pytest.mark.slow

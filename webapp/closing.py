@@ -53,7 +53,7 @@ def close_accounts(chore: Chore) -> str:
     until = time.monotonic() + LONGEST_PASS
     closing = select(Person.id).where(Person.closing_at.is_not(None))
     for person_id in db.session.scalars(closing.order_by(Person.id <= after, Person.id).limit(MOST)).all():
-        if failures == ENOUGH_FAILURES or time.monotonic() > until:
+        if failures == ENOUGH_FAILURES or time.monotonic() > until or bus().closing:
             break
         try:
             step_on(person_id)

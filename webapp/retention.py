@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, and_, cast, delete, exists, or_, select, true, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from .current import config
+from .current import bus, config
 from .db import db, now, writing
 from .models import (
     BrowserSession,
@@ -203,7 +203,7 @@ def purge(chore: Chore) -> str:
     for kind in KINDS:
         more = True
         for _ in range(MOST_BATCHES):
-            if time.monotonic() > until:
+            if time.monotonic() > until or bus().closing:
                 break
             count, more = purge_some(kind, chore)
             gone += count

@@ -30,6 +30,7 @@ TICK = timedelta(milliseconds=1)
 ON_ITS_WAY = timedelta(minutes=1)
 """What is younger is taken too, but its webhook may still come: nobody can say yet that it was missed."""
 
+PAGE = 100
 MOST = 5_000
 """Events in one pass: 50 calls, so that other chores get their turn. The next pass goes on at once."""
 
@@ -49,8 +50,8 @@ def look_after_destination(chore: Chore) -> str:
 def catch_up(chore: Chore) -> str:
     """Fetch the events that were listed since the last time and take those that never came. Deck's time counts.
 
-    The list begins with the newest. Where there are more than one pass takes, the next pass goes on below what this
-    one has seen, and only when all are there does `since` move.
+    The list begins with the newest. Where there are more than one pass takes, or our process ends, the next pass goes
+    on below what this one has seen, and only when all are there does `since` move.
     """
     is_first = not chore.state
     since, until = _moment(chore.state.get("since")), chore.state.get("until")
@@ -58,7 +59,7 @@ def catch_up(chore: Chore) -> str:
     oldest, seen, found, missed = None, 0, 0, 0
     before = datetime.fromisoformat(until) if until else None
     listed = islice(deck().events(created_after=since - OVERLAP, created_before=before), MOST)
-    while page := list(islice(listed, 100)):
+    while page := list(islice(listed, PAGE)):
         told = [(event, body) for body in page if (event := _readable(body))]
         dates = [event.created_at for event, _ in told if event.created_at <= now() + FAR_AHEAD]
         newest = max([newest, *dates])
@@ -72,8 +73,10 @@ def catch_up(chore: Chore) -> str:
                 new = [event for event, body in reversed(fresh) if _take(event, body)]  # the oldest is acted on first
             found += len(new)
             missed += sum(now() - event.created_at > ON_ITS_WAY for event in new)
+        if bus().closing:
+            break
     with writing():
-        if seen == MOST and oldest is not None:
+        if (seen == MOST or bus().closing) and oldest is not None:
             below = oldest + TICK if oldest + TICK != before else oldest  # some of the same moment may be left
             place = {"until": below.isoformat(), "newest": newest.isoformat(), "goes_on": True}
             chore.state = {"since": since.isoformat(), **place}

@@ -159,8 +159,13 @@ class Worker:
         return done
 
     def _due_chores(self) -> set[str]:
-        """One look for all of them: it is taken every second. What was never done has no row yet, and is due."""
+        """One look for all of them: it is taken every second. What was never done has no row yet, and is due.
+
+        Nothing is once we end: each may take a while.
+        """
         with self.app.app_context():
+            if bus().closing:
+                return set()
             try:
                 waiting = Chore.waiting()
             except SQLAlchemyError:

@@ -19,12 +19,14 @@ from tests.people import Deck, Visitor
 from tests.test_webhooks import Knocker, event
 from webapp import logs, watchdog
 from webapp.bus import visit_topic
-from webapp.db import db
+from webapp.current import bus
+from webapp.db import db, writing
 from webapp.deck import Signatures
 from webapp.live import WATCH_EVERY, look_sooner
 from webapp.models import Chore
 from webapp.sync import WANTED_EVENTS
 from webapp.twin.world import World
+from webapp.watchdog import catch_up
 
 NEW = "whsec_" + base64.b64encode(b"another secret, also of 32 bytes").decode()
 POWER = ("Northlight Power", "robin@sample.example", "bright-light-7")
@@ -302,6 +304,35 @@ def test_r32_more_than_one_pass_can_take_is_taken_in_several(
         looks += 1
     assert looks > 1 and {kept.deck_id for kept in door.kept()} >= listed
     assert set(watermark(deck)) == {"since"}, "and the next look begins where this one ended"
+
+
+def test_r32_a_pass_ended_by_a_deploy_is_gone_on_with(
+    robin: Visitor,
+    deck: Deck,
+    world: World,
+    passes: Callable[..., None],
+    door: Knocker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The process is told to end while the first page of the list is before it: the others are not taken for seen."""
+    deck.our_watchdog_looks()
+    world.events.set_status(the_destination(deck), "inactive")
+    robin.signs_in_at(*POWER)
+    deck.goes_on()
+    listed = {e["id"] for e in deck.objects("events") if e["type"] in WANTED_EVENTS}
+    passes(60)
+    with deck.app.app_context(), monkeypatch.context() as short:
+        short.setattr(watchdog, "PAGE", 2)
+        bus().closing = True
+        with writing():
+            chore = Chore.claim("events")
+        assert chore is not None
+        catch_up(chore)
+        bus().closing = False
+    assert "goes_on" in watermark(deck) and len(door.kept()) < len(listed)
+    passes(300)
+    deck.our_watchdog_looks()
+    assert {kept.deck_id for kept in door.kept()} >= listed
 
 
 def watermark(deck: Deck) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
 
-from ..current import config, vault
+from ..current import bus, config, vault
 from ..db import db, now, writing
 from ..deck.wire import bounded_transport, deadline, left_of_call
 from ..models import Delivery, Endpoint, HostEvent
@@ -100,13 +100,13 @@ class Courier:
 
 
 def take_turn(endpoint_id: int) -> None:
-    """Deliver what is due there, oldest first, until nothing is, one is not taken, or the turn is over.
+    """Deliver what is due there, oldest first, until nothing is, one is not taken, the turn is over or we end.
 
     A wished address that does not take one is left alone for the rest of the turn; the others have theirs.
     """
     end, failing = time.monotonic() + TURN_SECONDS, set[str]()
     with caller(db.session.get_one(Endpoint, endpoint_id)) as http:
-        while time.monotonic() < end and (delivery := Delivery.next_due(endpoint_id, failing)):
+        while time.monotonic() < end and not bus().closing and (delivery := Delivery.next_due(endpoint_id, failing)):
             request = signed(http, delivery)
             db.session.rollback()  # hold no transaction while they think
             answer = call(http, request)

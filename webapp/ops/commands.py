@@ -8,11 +8,12 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 from typing import TYPE_CHECKING, cast
 
 import click
 import sqlalchemy
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 from flask_migrate.cli import db as migrate_commands
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +26,9 @@ from ..models import Source
 if TYPE_CHECKING:
     from .doctor import Finding
 
+
+GRACE = 7.0
+"""Seconds a worker that is told to end has for what it is at."""
 
 db_commands = cast(click.Group, migrate_commands)
 
@@ -88,8 +92,16 @@ def worker() -> None:
     logs.start(config().log_format)
     if config().ops_bind:
         port.serve(app, serving.listen(config().ops_bind))
-    signal.signal(signal.SIGTERM, lambda *_: app.extensions["gangway"].bus.close())
+    signal.signal(signal.SIGTERM, lambda *_: _end(app))
     Worker(app).run_forever()
+
+
+def _end(app: Flask) -> None:
+    """Begin nothing new. What is not done in time is left as if we were killed: it is due when its lease is over."""
+    app.extensions["gangway"].bus.close()
+    the_end = threading.Timer(GRACE, os._exit, (0,))
+    the_end.daemon = True
+    the_end.start()
 
 
 @click.command()
