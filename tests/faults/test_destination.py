@@ -320,7 +320,7 @@ def test_r32_a_pass_ended_by_a_deploy_is_gone_on_with(
     robin.signs_in_at(*POWER)
     deck.goes_on()
     listed = {e["id"] for e in deck.objects("events") if e["type"] in WANTED_EVENTS}
-    passes(60)
+    passes(301)
     with deck.app.app_context(), monkeypatch.context() as short:
         short.setattr(watchdog, "PAGE", 2)
         bus().closing = True
@@ -330,7 +330,7 @@ def test_r32_a_pass_ended_by_a_deploy_is_gone_on_with(
         catch_up(chore)
         bus().closing = False
     assert "goes_on" in watermark(deck) and len(door.kept()) < len(listed)
-    passes(300)
+    passes(301)
     deck.our_watchdog_looks()
     assert {kept.deck_id for kept in door.kept()} >= listed
 
