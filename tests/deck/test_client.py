@@ -10,7 +10,19 @@ import pytest
 import stamina
 
 from tests.deck.conftest import CREDENTIAL, RUN, Script, writes
-from webapp.deck import DeckBusy, DeckClient, DeckDown, DeckError, DeckRefused, DeckUnreadable, NotFound, StorageItem
+from webapp.deck import (
+    DeckBusy,
+    DeckClient,
+    DeckDown,
+    DeckError,
+    DeckRefused,
+    DeckUnreadable,
+    HeldBack,
+    NotFound,
+    StorageItem,
+    holding_what_was_typed,
+)
+from webapp.deck.gate import OpenGate
 
 ENVELOPE = {
     "errors": [{"type": "request", "code": "input_missing", "message": "m", "field": "input.price"}],
@@ -165,6 +177,28 @@ def test_nobody_waits_longer_than_there_is_patience(script: Script, client: Deck
     with stamina.set_testing(False), pytest.raises(DeckBusy) as caught:
         client.cancel_run("trun_1", key="k")
     assert (naps, len(script.asked), caught.value.retry_after) == ([], 1, 3600.0)
+
+
+def test_what_somebody_typed_is_held_for_twenty_seconds(
+    script: Script, client: DeckClient, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deck is busy, and then our own allowance is used up: that is waited for, and nothing has to be typed again."""
+    allowed, held = iter([True, True, False, False, True]), HeldBack("used up")
+    held.retry_after = 4.0
+
+    def enter(gate: OpenGate) -> None:
+        if not next(allowed):
+            raise held
+
+    monkeypatch.setattr(OpenGate, "enter", enter)
+    script.says(busy("3"), busy("5"), (200, RUN))
+    with stamina.set_testing(False), holding_what_was_typed():
+        client.answer("trun_1", {"code": "1"}, key="k")
+    assert naps == [3.0, 5.0, 4.0, 4.0]
+    script.says(busy("21"))
+    monkeypatch.undo()
+    with stamina.set_testing(False), holding_what_was_typed(), pytest.raises(DeckBusy):
+        client.answer("trun_1", {"code": "1"}, key="k")
 
 
 @pytest.mark.parametrize("odd", ["", "-1", "soon", "Wed, 21 Oct 2026 07:28:00 GMT", "9" * 400, "1.5", "nan", "²"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import stamina
 from flask import Flask
 from sqlalchemy import update
 
@@ -119,6 +120,23 @@ def test_r07_busy_means_later_and_nothing_else(
     breaks(world, call, times, status=429, code="rate_limit_exceeded")
     whole_journey(robin, deck, later, lambda: bool(world.faults.clear()))
     one_of_everything(deck)
+
+
+@pytest.mark.parametrize("call", ["credentials.create", "task_runs.get", "task_runs.interaction"])
+def test_r07_nothing_is_typed_twice_while_deck_is_busy_for_a_moment(
+    robin: Visitor, deck: Deck, world: World, line: Line, call: str
+) -> None:
+    """What waits for Deck is tried as often as fits into twenty seconds, which pass at once here."""
+    robin.picks(BANK)
+    with stamina.set_testing(True, attempts=9, cap=True):
+        breaks(world, call, 5, status=429, code="rate_limit_exceeded") if call == "credentials.create" else None
+        robin.presses("Sign in", username=CARD, password=PASSWORD)
+        deck.goes_on()
+        assert looks(robin) == "interaction"
+        breaks(world, call, 5, status=429, code="rate_limit_exceeded") if call != "credentials.create" else None
+        robin.presses("Continue", f0=CODE)
+    deck.goes_on()
+    assert looks(robin) == "outcome" and f"{BANK} is connected" in robin.sees()
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Deck v2, seen from outside: HTTP and Deck's nouns, no Flask and no rows."""
 
-from .client import DeckClient
+from .client import DeckClient, holding_what_was_typed
 from .errors import DeckBusy, DeckDown, DeckError, DeckRefused, DeckUnreadable, HeldBack, NotFound
 from .objects import Credential, Destination, Event, Interaction, RunError, StorageItem, TaskRun
 from .webhooks import BadSignature, Signatures
@@ -23,4 +23,5 @@ __all__ = [
     "Signatures",
     "StorageItem",
     "TaskRun",
+    "holding_what_was_typed",
 ]

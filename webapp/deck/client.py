@@ -6,6 +6,8 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -36,6 +38,21 @@ LONGEST_PAUSE = 60.0
 """A wish for a longer pause is not ours to keep blindly: then one call asks whether it still holds."""
 SESSION_LIMIT = "session_limit_exceeded"
 
+TYPED_SECONDS = 20.0
+"""How long what somebody has typed is held: it is nowhere but in the call, and given up it has to be typed again."""
+_held_until: ContextVar[float] = ContextVar("held_until", default=0.0)
+
+
+@contextmanager
+def holding_what_was_typed() -> Iterator[None]:
+    """Calls inside are tried as often as it helps, also while nobody may call, for `TYPED_SECONDS` in all."""
+    token = _held_until.set(time.monotonic() + TYPED_SECONDS)
+    try:
+        yield
+    finally:
+        _held_until.reset(token)
+
+
 Told = TypeVar("Told", Credential, TaskRun)
 
 
@@ -43,7 +60,8 @@ class DeckClient:
     """Talks to Deck v2. https://docs.deck.co/api
 
     Every write takes an idempotency *key*, so it can be repeated: a call is tried up to three times within
-    *patience* seconds when Deck does not answer, fails or is busy. Raises the tree of `errors.py`.
+    *patience* seconds when Deck does not answer, fails or is busy, and more often while it holds what somebody typed.
+    Raises the tree of `errors.py`.
     """
 
     def __init__(
@@ -245,9 +263,12 @@ class DeckClient:
         return self._call(method, path, content=content, headers=headers)
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """One call, tried again while it may help and *patience* lasts. https://docs.deck.co/api/idempotency"""
-        deadline.set(time.monotonic() + self._patience)
-        tries = stamina.retry_context(on=self._worth_retrying, attempts=3, timeout=self._patience, wait_max=2.0)
+        """One call, tried again while it may help and patience lasts. https://docs.deck.co/api/idempotency"""
+        is_typed = time.monotonic() < _held_until.get()
+        until = max(time.monotonic() + self._patience, _held_until.get())
+        deadline.set(until)
+        attempts, timeout = None if is_typed else 3, until - time.monotonic()
+        tries = stamina.retry_context(on=self._worth_retrying, attempts=attempts, timeout=timeout, wait_max=2.0)
         for attempt in tries:
             with attempt:
                 return self._try(method, path, options)
@@ -274,12 +295,14 @@ class DeckClient:
 
     def _worth_retrying(self, error: Exception) -> bool | float:
         """Whether the same call may succeed soon; a number is how many seconds to wait."""
-        if isinstance(error, HeldBack):
-            return False
         if isinstance(error, DeckBusy):
             waits_for_a_session = error.code == SESSION_LIMIT  # clears when some run ends, not in a second
             wait = error.retry_after or 0.0
-            may = not waits_for_a_session and wait <= deadline.get() - time.monotonic() and self._gate.may_retry()
+            may = not waits_for_a_session and wait <= deadline.get() - time.monotonic()
+            if isinstance(error, HeldBack):  # it was not sent, so to send it then is no retry
+                may = may and time.monotonic() < _held_until.get()
+            else:
+                may = may and self._gate.may_retry()
             return (wait or True) if may else False
         return isinstance(error, DeckDown) and self._gate.may_retry()
 

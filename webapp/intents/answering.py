@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .. import metrics
 from ..current import deck
 from ..db import db, writing
-from ..deck import DeckError, DeckRefused
+from ..deck import DeckError, DeckRefused, holding_what_was_typed
 from ..hosts.events import note_answer
 from ..models import Intent, Run
 from ..refresh import announce, take
@@ -19,6 +19,7 @@ class AlreadyAnswered(Exception):
     """Another tab was quicker, or the site asks something else by now."""
 
 
+@holding_what_was_typed()
 def answer(run: Run, prompt_ref: str, values: Mapping[str, str]) -> None:
     """Send an answer to the question it was typed for.
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from ..bus import WORK, visit_topic
 from ..current import bus, deck
 from ..db import db, writing
-from ..deck import Credential, DeckError, DeckRefused, NotFound
+from ..deck import Credential, DeckError, DeckRefused, NotFound, holding_what_was_typed
 from ..guard import username_digest
 from ..hosts.events import note
 from ..models import Connection, ConnectSession, Intent, Source
@@ -28,6 +28,7 @@ class AnotherSource(Exception):
     """The visit is at another source by now than the one this was typed for. Deck was told nothing."""
 
 
+@holding_what_was_typed()
 def hand_over_sign_in(
     session: ConnectSession,
     source: Source,

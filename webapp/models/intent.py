@@ -18,9 +18,11 @@ from .run import Run
 LEASE = timedelta(seconds=30)
 """The request that made an intent has so long to finish it; then the worker looks after it."""
 
-LONGEST_CALL = timedelta(seconds=12)
+LONGEST_CALL, LONGEST_TYPED_CALL = timedelta(seconds=12), timedelta(seconds=22)
 
 SIGN_IN_KINDS = ("credential.store", "credential.change")
+TYPED_KINDS = (*SIGN_IN_KINDS, "run.answer")
+"""Only the request they were typed in can call: it holds on for longer."""
 
 FIRST_RETRY, LAST_RETRY = timedelta(seconds=5), timedelta(minutes=5)
 GIVE_UP = timedelta(hours=23)
@@ -72,7 +74,8 @@ class Intent(Model):
     @property
     def is_ours(self) -> bool:
         """Whether whoever made or claimed it may still call: a process that slept too long may not."""
-        return self.state == "pending" and self.due_at is not None and now() < self.due_at - LONGEST_CALL
+        longest = LONGEST_TYPED_CALL if self.kind in TYPED_KINDS else LONGEST_CALL
+        return self.state == "pending" and self.due_at is not None and now() < self.due_at - longest
 
     @property
     def is_too_old(self) -> bool:
