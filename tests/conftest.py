@@ -15,6 +15,7 @@ from typing import Any
 
 import argon2
 import httpx
+import hypothesis
 import pytest
 import stamina
 import time_machine
@@ -55,6 +56,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     }
     config.hook.pytest_deselected(items=[item for item in items if item not in again])
     items[:] = [item for item in items if item in again]
+
+
+hypothesis.settings.register_profile("busy", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
+"""How long it takes to draw examples says how busy the machine is, and nothing about the product."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import TimeoutError
 
 from tests.deck.line import Line
+from tests.deck.test_client_bounds import Server, self_signed
 from tests.people import Deck, Visitor
 from tests.security.tools import OURS, ask
 from webapp import metrics, streams
@@ -167,6 +170,23 @@ def test_waiting_for_a_connection_is_counted_also_in_vain(scraper: Scraper, robi
             pool.connect()
     pool.dispose()
     assert scraper.counts("db_pool_wait_seconds_sum") >= waited + 0.02
+
+
+def test_the_certificate_visitors_are_shown_says_when_it_runs_out(app: Flask, tmp_path: Path) -> None:
+    parts, server = app.extensions["gangway"], Server()
+    server.tls = self_signed(tmp_path)
+
+    def days_left(public_url: str) -> float | None:
+        config = dataclasses.replace(parts.config, public_url=public_url)
+        app.extensions["gangway"] = dataclasses.replace(parts, config=config)
+        return Scraper(app).scrapes().get("gangway_cert_days_left")
+
+    with closing(server):
+        assert days_left(f"https://{server.address}") == pytest.approx(1.0, abs=0.01)
+        with time_machine.travel(datetime.now(UTC) + timedelta(days=3)):
+            assert days_left(f"https://{server.address}") == pytest.approx(-2.0, abs=0.01)
+        assert days_left(f"http://{server.address}") is None
+    assert days_left(f"https://{server.address}") is None, "nobody answers there"
 
 
 def test_decks_clock_is_compared_with_ours(scraper: Scraper) -> None:

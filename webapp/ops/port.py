@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from .certificate import Certificate
 from .figures import Figures, Watcher
 from .health import health_of
 
@@ -27,6 +28,7 @@ class Port:
         self._app = app
         self._health = health_of(app)
         self._watcher = Watcher(app)
+        self._certificate = Certificate(self._health.parts.config.public_url)
         self._gauges = CollectorRegistry()
         self._gauges.register(self)
         self._counters = REGISTRY
@@ -103,6 +105,8 @@ class Port:
         for name, changed_at in parts.config.secrets_changed:
             age = (time.time() - changed_at) / 86_400
             yield gauge("secret_age_days", "Since the file of a secret was changed.", age, setting=name)
+        if (days := self._certificate.days_left()) is not None:
+            yield gauge("cert_days_left", "Until the certificate at PUBLIC_URL runs out.", days)
         figures = self._watcher.look()
         yield gauge("db_up", "Whether the database could be asked.", figures.is_there)
         if figures.is_there:
