@@ -111,9 +111,14 @@ def test_a_relative_database_file_lies_where_the_command_is_run_as_the_catalog_d
     for given, meant in (
         ("sqlite:///data/live.sqlite3", f"sqlite:///{tmp_path}/data/live.sqlite3"),
         ("sqlite:////srv/gangway.sqlite3", "sqlite:////srv/gangway.sqlite3"),
-        ("sqlite:///:memory:", "sqlite:///:memory:"),
     ):
         assert Config.from_env({**GOOD, "DATABASE_URL": given}).database_url == meant
+
+
+@pytest.mark.parametrize("memory", ["sqlite:///", "sqlite:///:memory:", "sqlite:///file:gangway?mode=memory&uri=true"])
+def test_a_database_in_memory_is_refused(memory: str) -> None:
+    with pytest.raises(BadSetting, match="DATABASE_URL must name a file"):
+        Config.from_env({**GOOD, "DATABASE_URL": memory})
 
 
 def test_where_the_data_is_can_be_read_without_the_password() -> None:

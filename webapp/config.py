@@ -243,8 +243,10 @@ class _Reader:
             self.needs(name, "psycopg", extra="postgres")
             return value
         file = value.removeprefix(SQLITE)
+        if not file or file.startswith((":memory:", "file:")):
+            raise BadSetting(name, "must name a file: what is in memory only would be lost")
         # A relative file lies where the command is run, as the catalog does.
-        return value if not file or file.startswith((":memory:", "file:")) else f"{SQLITE}{Path(file).absolute()}"
+        return f"{SQLITE}{Path(file).absolute()}"
 
     def redis(self, name: str) -> str:
         value = self.text(name)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from gevent.monkey import get_original
 from sqlalchemy import JSON, Connection, DateTime, Dialect, Engine, Insert, MetaData, Table, Update, event, insert, text
-from sqlalchemy.exc import InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
@@ -35,6 +35,12 @@ IDLE_MS = 60_000
 
 RESTED = 30.0
 """Seconds without work after which a connection to PostgreSQL is asked whether it lives, before somebody gets it."""
+
+REFUSING = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, "25006", "53100"}
+"""SQLite's codes and PostgreSQL's for a database that can be read and not written to."""
+REFUSED_FOR = 30.0
+"""Seconds for which people are warned after that, unless something could be written."""
+WARN_UNTIL = "gangway.warn_until"
 
 LOOK_MS = 20
 """How often to look whether another process has stopped writing."""
@@ -116,12 +122,30 @@ def writing(*person_ids: int) -> Iterator[None]:
             db.session.execute(lock, {"ids": sorted(set(person_ids))})
         yield
         db.session.commit()
+        current_app.extensions.pop(WARN_UNTIL, None)
+    except DBAPIError as error:
+        db.session.rollback()
+        if not is_refusal(error):
+            raise
+        current_app.extensions[WARN_UNTIL] = time.monotonic() + REFUSED_FOR
+        raise OperationalError("nothing can be written", None, error.orig or error) from error
     except BaseException:
         db.session.rollback()
         raise
     finally:
         if is_sqlite:
             _one_writer.release()
+
+
+def is_refusal(error: DBAPIError) -> bool:
+    """Whether it says that the disk is full or nobody may write: that lasts, and so people should know."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return (getattr(error.orig, "sqlstate", None) if code is None else code & 0xFF) in REFUSING
+
+
+def cannot_write() -> bool:
+    """Whether the database took nothing lately: what somebody types now would not be kept."""
+    return time.monotonic() < float(current_app.extensions.get(WARN_UNTIL, 0.0))
 
 
 def busy() -> OperationalError:

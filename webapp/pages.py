@@ -9,6 +9,7 @@ from babel.dates import format_datetime
 from flask import Flask
 
 from .current import config
+from .db import cannot_write
 from .forms import lower_first
 
 TINTS = 8
@@ -40,7 +41,11 @@ def init_app(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(when=when, tint=tint, size=size, lower_first=lower_first)
     app.jinja_env.globals.update(status_words=STATUS_WORDS, run_words=RUN_WORDS)
-    app.context_processor(lambda: {"operator": config().operator_name, "help_url": config().help_url})
+    app.context_processor(on_every_page)
+
+
+def on_every_page() -> dict[str, object]:
+    return {"operator": config().operator_name, "help_url": config().help_url, "cannot_save": cannot_write()}
 
 
 def when(moment: datetime, style: str = "") -> str:

@@ -134,6 +134,7 @@ def test_r18_when_the_disk_is_full_pages_can_be_read_and_nothing_is_thanked_for(
         db.engine.dispose()
     big = event(x="a" * 100_000)
     assert door.delivers(big) == 503
+    assert "We cannot save anything at the moment" in robin.opens(visit).text
     later(minutes=5)  # even noticing that Robin is there takes a write
     for path in ("/connections", visit):
         assert robin.opens(path).status_code == 200, path
@@ -145,6 +146,7 @@ def test_r18_when_the_disk_is_full_pages_can_be_read_and_nothing_is_thanked_for(
     robin.signs_in_at(*POWER)
     deck.goes_on()
     assert looks(robin) == "outcome", "and nobody had to start us again"
+    assert "We cannot save anything" not in robin.page.text
 
 
 # --- PostgreSQL --------------------------------------------------------------------------------------------------
@@ -179,6 +181,26 @@ def cut_all(address: str, app: Flask) -> None:
             "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
             [name],
         )
+
+
+@pytest.mark.postgres
+def test_r18_a_server_that_only_lets_read_is_a_503_and_a_warning(on_postgres: Flask) -> None:
+    """As in the minute after a failover to a stand-by."""
+    visitor, server = Visitor(on_postgres), postgres() or ""
+
+    def lets_write(yes: bool) -> None:
+        with on_postgres.app_context(), psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f'ALTER DATABASE "{db.engine.url.database}" SET default_transaction_read_only = {not yes}')
+        cut_all(server, on_postgres)
+
+    lets_write(False)
+    visitor.posts("/sign-up", {"email": "robin@sample.example", "password": "correct horse battery"})
+    assert visitor.page.status_code == 503
+    visitor.opens("/sign-up")
+    assert visitor.page.status_code == 200 and "We cannot save anything at the moment" in visitor.page.text
+    lets_write(True)
+    visitor.signs_up("robin@sample.example")
+    assert visitor.page.url.path == "/connections" and "We cannot save" not in visitor.page.text
 
 
 @pytest.mark.postgres

@@ -91,10 +91,10 @@ class Machine(RuleBasedStateMachine):
             source=self.promises.source_of(self.visits[who][nth]),
             username=username_of(who),
             password=self._types(),
-            form=form,
+            once=form,
         )
         if page is not None and page.status_code == 303 and self._shows(who, nth) == "input":
-            self._posts(who, f"/connect/{self.visits[who][nth]}/input", form=form)
+            self._posts(who, f"/connect/{self.visits[who][nth]}/input", once=form)
 
     def _shows(self, who: str, nth: int) -> str:
         page = self._opens(who, f"/connect/{self.visits[who][nth]}")
@@ -158,7 +158,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=who, nth=which, what=st.sampled_from(("stop", "again", "leave", "other")))
     def presses(self, who: str, nth: int, what: str) -> None:
-        self._posts(who, f"/connect/{self.visits[who][nth]}/{what}", form=f"form-{self.typed}")
+        self._posts(who, f"/connect/{self.visits[who][nth]}/{what}", once=f"form-{self.typed}")
 
     @precondition(lambda self: self._connections())
     @rule(nth=some, what=st.sampled_from(("refresh", "reconnect", "disconnect")), fate=st.sampled_from(("", *FATES)))
