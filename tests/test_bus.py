@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from tests.conftest import settings
 from tests.faults.redis_server import RedisServer, redis_server
-from webapp.bus import MOST_TO_TELL, PEER_SILENCE, ApartBus, Bell, Bus, RedisBus, bus_for
+from webapp import create_app
+from webapp.bus import MOST_TO_TELL, PEER_SILENCE, ApartBus, Bell, Bus, RedisBus
 
 SOON = 30.0
 """Far longer than anything here takes."""
@@ -58,11 +60,17 @@ def test_everybody_wakes_when_it_closes() -> None:
         assert a.wait(0) and b.wait(0) and bus.closing
 
 
-def test_what_carries_the_bell_follows_from_the_settings() -> None:
-    here, apart = settings("sqlite:///x"), settings("postgresql+psycopg://x/y")
-    assert type(bus_for(here)) is Bus and bus_for(here).patience == float("inf")
-    assert type(bus_for(apart)) is ApartBus and bus_for(apart).patience == PEER_SILENCE
-    assert type(bus_for(settings("sqlite:///x", redis_url="redis://127.0.0.1:1"))) is RedisBus
+def test_what_carries_the_bell_follows_from_who_is_there() -> None:
+    here, large = settings("sqlite:///x"), settings("postgresql+psycopg://x/y")
+    for app in (create_app(large), create_app(here, serves="web"), create_app(here, beside_others=True)):
+        assert type(bus_of(app)) is ApartBus and bus_of(app).patience == PEER_SILENCE
+    assert type(bus_of(create_app(here))) is Bus and bus_of(create_app(here)).patience == float("inf")
+    assert type(bus_of(create_app(settings("sqlite:///x", redis_url="redis://127.0.0.1:1")))) is RedisBus
+
+
+def bus_of(app: Flask) -> Bus:
+    bus: Bus = app.extensions["gangway"].bus
+    return bus
 
 
 # --- Redis -------------------------------------------------------------------------------------------------------

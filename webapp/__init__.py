@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from .config import Config
 
 
-def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
+def create_app(config: Config | None = None, *, serves: str = "all", beside_others: bool = False) -> Flask:
     """The WSGI app; settings come from the environment unless given. `BadSetting` when they cannot work.
 
-    *serves* is all, web or webhooks: Deck's door may be a process of its own, which nothing else can make slow.
+    *serves* is all, web or webhooks: Deck's door may be a process of its own, which nothing else can make slow. Such
+    a part has other processes beside it whatever the database, and so has a command somebody types (*beside_others*).
     """
     from flask import Flask
     from flask_migrate import Migrate
@@ -74,13 +75,14 @@ def create_app(config: Config | None = None, *, serves: str = "all") -> Flask:
         MAX_FORM_PARTS=100,
         TRUSTED_HOSTS=None if ":" in config.hostname else [config.hostname],  # an IPv6 address: see errors.py
     )
-    budget = Budget(Window(config.redis_url, may_have_peers=config.may_have_peers, steady=SECONDS))
+    may_have_peers = config.may_have_peers or serves != "all" or beside_others
+    budget = Budget(Window(config.redis_url, may_have_peers=may_have_peers, steady=SECONDS))
     app.url_map.merge_slashes = False  # a redirect would count as a failed webhook
     app.extensions["gangway"] = Parts(
         config=config,
         deck=DeckClient(api_key=config.deck_api_key, base_url=config.deck_base_url, gate=budget),
         signatures=Signatures(config.deck_webhook_secrets),
-        bus=bus_for(config),
+        bus=bus_for(config.redis_url, may_have_peers=may_have_peers),
         vault=Vault(config.vault_keys),
         limits=Limits(Window(config.redis_url)),
         budget=budget,

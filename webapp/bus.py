@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .config import Config
-
 WORK = "work"
 """Rung when the worker has something to do."""
 
@@ -234,8 +232,8 @@ class RedisBus(Bus):
             super().ring(topic)
 
 
-def bus_for(config: Config) -> Bus:
-    """What carries rings in this installation: nothing is needed where one process does everything."""
-    if config.redis_url:
-        return RedisBus(config.redis_url)
-    return ApartBus() if config.may_have_peers else Bus()
+def bus_for(redis_url: str, *, may_have_peers: bool) -> Bus:
+    """What carries rings: nothing is needed where one process does everything."""
+    if redis_url:
+        return RedisBus(redis_url)
+    return ApartBus() if may_have_peers else Bus()

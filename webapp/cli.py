@@ -37,7 +37,7 @@ ROOMS = {
 
 def make_app() -> Flask:
     try:
-        return create_app()
+        return create_app(beside_others=True)
     except BadSetting as error:
         raise click.ClickException(f"{error}. See docs/operators.md.") from error
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 import sqlalchemy
-from flask import Flask, current_app
+from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate.cli import db as migrate_commands
 from sqlalchemy.exc import SQLAlchemyError
@@ -92,16 +92,17 @@ def worker() -> None:
     logs.start(config().log_format)
     if config().ops_bind:
         port.serve(app, serving.listen(config().ops_bind))
-    signal.signal(signal.SIGTERM, lambda *_: _end(app))
-    Worker(app).run_forever()
-
-
-def _end(app: Flask) -> None:
-    """Begin nothing new. What is not done in time is left as if we were killed: it is due when its lease is over."""
-    app.extensions["gangway"].bus.close()
-    the_end = threading.Timer(GRACE, os._exit, (0,))
-    the_end.daemon = True
-    the_end.start()
+    the_bus = app.extensions["gangway"].bus
+    signal.signal(signal.SIGTERM, lambda *_: the_bus.close())
+    at_work = threading.Thread(target=Worker(app).run_forever, name="worker", daemon=True)
+    at_work.start()
+    while at_work.is_alive() and not the_bus.closing:
+        at_work.join(0.2)
+    if not the_bus.closing:
+        sys.exit(1)  # it fell over: whoever looks after us starts us again
+    at_work.join(GRACE)
+    if at_work.is_alive():  # left as if we were killed: what it was at is due again when its lease is over
+        os._exit(0)
 
 
 @click.command()
