@@ -8,6 +8,7 @@ import itertools
 import json
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,30 @@ def test_r40_nonsense_from_deck_is_never_shown_and_soon_forgotten(
     if looks(asked) == "interaction":
         everything_went_well(asked, deck, later)
     assert looks(asked) == "outcome", "and in the end it is as Deck has it"
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_r40_a_run_that_began_with_words_nobody_understands_is_found_in_decks_list(
+    robin: Visitor, deck: Deck, world: World, line: Line, later: Later, stops: bool
+) -> None:
+    """And its key would bring the same words for a day, while Robin reads that it is in line."""
+    world.clock.now = datetime.now(UTC)
+    fault = {"type": "malformed", "how": "missing_fields", "fields": ["id"]}
+    world.faults.arm({"resource": "task_runs", "operation": "create", "effect": fault})
+    deck.losing_webhooks = True
+    robin.signs_in_at(BANK, CARD, PASSWORD)
+    assert looks(robin) == "progress"
+    if stops:
+        robin.presses("Stop")
+    for _ in range(3):
+        later(seconds=31)
+        deck.our_worker_works()
+        deck.lets_pass(seconds=10)
+    assert happened(deck, "task_run.queued") == 1
+    if stops:
+        assert [run["status"] for run in deck.objects("task_runs")] == ["canceled"]
+    else:
+        assert looks(robin) == "interaction"
 
 
 def test_r42_while_everything_fails_we_add_a_tenth_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ..bus import WORK
 from ..current import bus, deck, vault
 from ..db import db, now, writing
-from ..deck import DeckRefused
+from ..deck import DeckRefused, DeckUnreadable
 from ..models import ConnectSession, Intent, Run
 from ..refresh import announce, take
 from .attempts import attempt, carries_out, in_time, looks_up, refused, run_of
@@ -58,6 +58,9 @@ def _start(intent: Intent) -> None:
             if intent.state == "pending":
                 refused(intent, error)
                 run.fail_here(error.type or "request", error.code or "refused")
+    except DeckUnreadable:  # it began, most likely, and its key would bring the same answer for a day
+        if not _is_listed(intent):
+            raise
     else:
         with writing(owner):
             run.adopt(told.id)
@@ -72,22 +75,36 @@ def _start(intent: Intent) -> None:
 @looks_up("run.start")
 def _find(intent: Intent) -> None:
     """Nobody ever heard whether it began, and it must not be sent again: it is in Deck's list, or nobody knows."""
+    if _is_listed(intent):
+        return
+    run = run_of(intent)
+    with writing(intent.owner):
+        if intent.state == "pending":
+            intent.settle("lost")
+            run.fail_here("task", "task_result_unknown", result="unknown")
+    announce(run)
+
+
+def _is_listed(intent: Intent) -> bool:
+    """Whether Deck lists a run that can only be this one's; then it is. Also when somebody else has settled it."""
     run, owner, credential_id = run_of(intent), intent.owner, intent.connection.deck_id or ""
     since = intent.created_at - SKEW
     db.session.rollback()
     listed = list(deck().runs(credential_id=credential_id, created_after=since)) if credential_id else []
     with writing(owner):
+        if intent.state != "pending":
+            return True
         ours = {known.deck_id for known in Run.known_as([told.id for told in listed])}
         found = next((told for told in reversed(listed) if told.id not in ours), None)  # newest first: ours is oldest
-        if intent.state != "pending":
-            return
-        if found is not None:
-            run.adopt(found.id)
-            intent.settle("done", error="found in the list")
-        else:
-            intent.settle("lost")
-            run.fail_here("task", "task_result_unknown", result="unknown")
+        if found is None:
+            return False
+        run.adopt(found.id)
+        intent.settle("done", error="found in the list")
+        stop = plan_stop(run) if run.is_stopping else None
+    if stop is not None:
+        attempt(stop)
     announce(run)
+    return True
 
 
 def stop_run(run: Run, *, at_once: bool = True) -> None:
