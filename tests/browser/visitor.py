@@ -179,6 +179,8 @@ class Visitor:
         raise AssertionError(f"Tab never comes to {words!r}, only to {passed}")
 
     def strikes(self, *keys: str) -> None:
+        """Once the page is all there: what it shows can be read before its script listens."""
+        self.page.wait_for_load_state()
         for key in keys:
             self.page.keyboard.press(key)
 
