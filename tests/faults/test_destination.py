@@ -291,11 +291,7 @@ def test_r32_more_than_one_pass_can_take_is_taken_in_several(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watchdog, "MOST", 3)
-    deck.our_watchdog_looks()
-    world.events.set_status(the_destination(deck), "inactive")
-    robin.signs_in_at(*POWER)
-    deck.goes_on()
-    listed = {e["id"] for e in deck.objects("events") if e["type"] in WANTED_EVENTS}
+    listed = happens_unheard(robin, deck, world)
     assert len(listed) > watchdog.MOST and door.kept() == []
     passes(60)
     looks = 0
@@ -315,11 +311,7 @@ def test_r32_a_pass_ended_by_a_deploy_is_gone_on_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The process is told to end while the first page of the list is before it: the others are not taken for seen."""
-    deck.our_watchdog_looks()
-    world.events.set_status(the_destination(deck), "inactive")
-    robin.signs_in_at(*POWER)
-    deck.goes_on()
-    listed = {e["id"] for e in deck.objects("events") if e["type"] in WANTED_EVENTS}
+    listed = happens_unheard(robin, deck, world)
     passes(301)
     with deck.app.app_context(), monkeypatch.context() as short:
         short.setattr(watchdog, "PAGE", 2)
@@ -333,6 +325,15 @@ def test_r32_a_pass_ended_by_a_deploy_is_gone_on_with(
     passes(301)
     deck.our_watchdog_looks()
     assert {kept.deck_id for kept in door.kept()} >= listed
+
+
+def happens_unheard(robin: Visitor, deck: Deck, world: World) -> set[str]:
+    """Somebody has switched our webhook off, and then Robin connects an account: what Deck lists of it."""
+    deck.our_watchdog_looks()
+    world.events.set_status(the_destination(deck), "inactive")
+    robin.signs_in_at(*POWER)
+    deck.goes_on()
+    return {e["id"] for e in deck.objects("events") if e["type"] in WANTED_EVENTS}
 
 
 def watermark(deck: Deck) -> dict[str, Any]:
